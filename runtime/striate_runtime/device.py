@@ -1,0 +1,103 @@
+"""A device runs one program. THE DEVICES, by target, each imported only when it is opened."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.profile import Profile
+from striate_runtime.program import Port, Program
+
+Array = npt.NDArray[Any]
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done, how much there is."""
+
+DEVICES = {
+    "gpu": "striate_runtime.gpu.session:open_gpu",
+    "neuromorphic": "striate_runtime.neuromorphic.chip:open_chip",
+}
+"""target -> "module:function"; the function takes (program, fallback, progress) and returns a Device."""
+
+
+class InputError(ValueError):
+    """The arrays given are not the program's inputs; the message has both."""
+
+
+class DeviceError(Exception):
+    """The device cannot run the program here (no GPU and no stand-in, an overload that is fatal); says what would help."""
+
+
+class Device(Protocol):
+    """A program loaded on a machine, until closed."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs `[N, *shape]` for inputs `[N, *shape]`."""
+        ...
+
+    def profile(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Profile]:
+        """Outputs, and what computing them took."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the device holds."""
+        ...
+
+    def __enter__(self) -> Device: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def open_device(program: Program, *, fallback: bool = True, progress: Progress | None = None) -> Device:
+    """Load a program on its machine. With `fallback`, a stand-in is opened where the machine is absent."""
+    target = DEVICES.get(program.target)
+    if target is None:
+        raise DeviceError(f"this runtime has no device for target '{program.target}'; it has {', '.join(DEVICES)}")
+    module, function = target.split(":")
+    return getattr(importlib.import_module(module), function)(program, fallback, progress or _silent)
+
+
+def check_inputs(ports: tuple[Port, ...], inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The inputs in the ports' types, `[N, *shape]`. Raises InputError; never converts a float to an integer."""
+    names = [port.name for port in ports]
+    unknown, missing = sorted(set(inputs) - set(names)), [name for name in names if name not in inputs]
+    if unknown or missing:
+        raise InputError(f"the program's inputs are {', '.join(names)}; given: {', '.join(sorted(inputs)) or 'none'}")
+    checked = {port.name: _checked(port, np.asarray(inputs[port.name])) for port in ports}
+    counts = {name: len(array) for name, array in checked.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"inputs disagree on the number of samples: {counts}")
+    if 0 in counts.values():
+        raise InputError("there are no samples in the input")
+    return checked
+
+
+_NUMPY = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}
+
+
+def _checked(port: Port, array: Array) -> Array:
+    wanted = f"{port.dtype}[N, {', '.join(map(str, port.shape))}]"
+    if array.ndim != len(port.shape) + 1 or array.shape[1:] != tuple(port.shape):
+        raise InputError(f"input '{port.name}' must be {wanted}; the array given has shape {list(array.shape)}")
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
+    target = np.dtype(_NUMPY[port.dtype])
+    if array.dtype == target:
+        return array
+    if target.kind == "f":
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"input '{port.name}' holds NaN or infinity")
+        return array.astype(target)
+    if array.dtype.kind == "f":
+        raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
+    limits = np.iinfo(target)
+    if array.size and (array.min() < limits.min or array.max() > limits.max):
+        raise InputError(f"input '{port.name}' must be {wanted}; a value given is outside {limits.min}..{limits.max}")
+    return array.astype(target)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
