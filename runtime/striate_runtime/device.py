@@ -85,12 +85,10 @@ def _checked(port: Port, array: Array) -> Array:
     if array.dtype.kind not in "fiu":
         raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
     target = np.dtype(_NUMPY[port.dtype])
-    if array.dtype == target:
-        return array
-    if target.kind == "f":
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(f"input '{port.name}' holds NaN or infinity")
-        return array.astype(target)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"input '{port.name}' holds NaN or infinity")
+    if array.dtype == target or target.kind == "f":
+        return array.astype(target, copy=False)
     if array.dtype.kind == "f":
         raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
     limits = np.iinfo(target)

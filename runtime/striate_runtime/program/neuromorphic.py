@@ -1,0 +1,113 @@
+"""The body of a program for a neuromorphic chip: populations of neurons, projections between them, cores, places.
+
+A population's shape is `(C, H, W)` (a dense layer is `(C, 1, 1)`); its neurons are numbered channels last,
+`(h * W + w) * C + c`, and every per-neuron array is in that order. Arrays are named in `Program.arrays`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Neurons of one layer that do the same.
+
+    `input`: neurons that only send what the host injects (graded: the payload; rate: a spike when an accumulator of
+    the pixel reaches its threshold). `graded`: sum (or max) arriving payload x weight, add bias, requantize, clip to
+    `low..high`, send if not 0, once, at step `fires_at`. `integrate_and_fire`: v += input + bias at every step; at
+    v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`. `readout`: a neuron that only
+    accumulates; the host reads it at the end.
+
+    `bias`, `threshold`, `initial` are i32 `[C]`; `multiplier`, `shift` are i32 `[C]`:
+    out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in i64.
+    A readout (or any population that feeds an output) has `output`; the host multiplies by `scale` (f32 `[C]`) if given.
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, int, int]
+    kind: Literal["input", "graded", "integrate_and_fire", "readout"]
+    reduce: Literal["sum", "max"] = "sum"
+    fires_at: int = 0
+    bias: str | None = None
+    multiplier: str | None = None
+    shift: str | None = None
+    low: int = -(1 << 31)
+    high: int = (1 << 31) - 1
+    threshold: str | None = None
+    initial: str | None = None
+    output: str | None = None
+    scale: str | None = None
+
+
+class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Synapses from one population to another.
+
+    `conv2d`: weights `[kh, kw, Cin / groups, Cout]`; an event at (y, x) reaches every output (oy, ox) with
+    y = oy * stride + ky * dilation - padding. `window`: the same with one channel to itself and weight 1 (pooling).
+    `dense`: weights `[neurons of source, neurons of target]`. `one_to_one`: neuron i to neuron i.
+    `multiplier` and `shift` (i32 scalars as `[1]` arrays), where given, rescale a payload on arrival:
+    (x * multiplier + (1 << (shift - 1))) >> shift. `channel_offset` is where the source's channels start in the
+    target's input channels (concatenation); the weights are already the source's slice.
+    `padding` is (left, right, top, bottom). `delay` is in steps.
+    """
+
+    name: str
+    layer: str
+    source: str
+    target: str
+    kind: Literal["conv2d", "window", "dense", "one_to_one"]
+    weights: str | None = None
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    kernel: tuple[int, int] = (1, 1)
+    groups: int = 1
+    multiplier: str | None = None
+    shift: str | None = None
+    channel_offset: int = 0
+    delay: int = 1
+
+
+class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of one of a core's resources is used; `limit` is None where it is unpublished."""
+
+    resource: str
+    used: int
+    limit: int | None
+
+
+class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One core: the block of a population it holds, half-open ranges; where it stands; what it uses of its limits."""
+
+    index: int
+    population: str
+    channels: tuple[int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    chip: int
+    x: int
+    y: int
+    usage: tuple[Usage, ...]
+
+
+class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The mapped network. `steps` is how many time steps one sample takes.
+
+    `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
+    even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step.
+    """
+
+    coding: Literal["graded", "rate"]
+    steps: int
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    cores: tuple[Core, ...]
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    input_scale: dict[str, float]
+    input_low: dict[str, int]
+    input_high: dict[str, int]
+    uncounted: tuple[str, ...] = ()
