@@ -1,0 +1,99 @@
+"""Sample inputs and labels: arrays from .npz and .npy files, checked against what a network takes."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+from striate.tensor import NUMPY, Array, TensorType
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """Every array in a .npz, or the one in a .npy under the name ''. Raises CompileError[bad-data]; unpickles nothing."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except FileNotFoundError:
+        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        reason = str(error) or type(error).__name__
+        if "allow_pickle" in reason:
+            reason = "it holds Python objects, which are never loaded"
+        raise CompileError(Diagnostic("bad-data", f"{path}: not a usable .npz or .npy file: {reason}")) from error
+
+
+def load_arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
+    """The arrays for a network's inputs, `[N, *shape]`, in the inputs' types. Other arrays in the file are ignored."""
+    arrays = read_arrays(path)
+    if "" in arrays and len(inputs) == 1:
+        arrays = {next(iter(inputs)): arrays[""]}
+    mistakes: list[Diagnostic] = []
+    checked: dict[str, Array] = {}
+    for name, type in inputs.items():
+        if name not in arrays:
+            held = ", ".join(sorted(arrays)) or "nothing"
+            message = f"{path}: it has no array for the input '{name}'; it holds {held}"
+            mistakes.append(Diagnostic("bad-data", message, help=did_you_mean(name, arrays)))
+            continue
+        wrong = _wrong(arrays[name], type)
+        if wrong:
+            message = f"{path}: '{name}' must be {type.dtype}[N, {', '.join(map(str, type.shape))}]; {wrong}"
+            mistakes.append(Diagnostic("bad-data", message))
+        else:
+            checked[name] = arrays[name].astype(NUMPY[type.dtype], copy=False)
+    counts = {name: len(array) for name, array in checked.items()}
+    if len(set(counts.values())) > 1:
+        mistakes.append(Diagnostic("bad-data", f"{path}: the inputs disagree on the number of samples: {counts}"))
+    if mistakes:
+        raise CompileError(mistakes)
+    return checked
+
+
+def load_labels(path: Path, samples: int) -> Array | None:
+    """The array `label` `[N]` of a data file, or None where it has none."""
+    labels = read_arrays(path).get("label")
+    if labels is None:
+        return None
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
+        message = f"{path}: 'label' must be integers [{samples}], one for each sample; it is {labels.dtype}{list(labels.shape)}"
+        raise CompileError(Diagnostic("bad-data", message))
+    return labels
+
+
+def random_inputs(inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0) -> dict[str, Array]:
+    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones."""
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Array] = {}
+    for name, type in inputs.items():
+        dtype, shape = NUMPY[type.dtype], (samples, *type.shape)
+        if type.is_float:
+            arrays[name] = rng.uniform(0, 1, shape).astype(dtype)
+        else:
+            limits = np.iinfo(dtype)
+            arrays[name] = rng.integers(limits.min, limits.max, shape, endpoint=True).astype(dtype)
+    return arrays
+
+
+def _wrong(array: Array, type: TensorType) -> str | None:
+    if array.ndim != len(type.shape) + 1 or array.shape[1:] != type.shape:
+        return f"its shape is {list(array.shape)}"
+    if array.dtype.kind not in "fiu":
+        return f"it holds {array.dtype}"
+    if len(array) == 0:
+        return "it holds no samples"
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return "it holds NaN or infinity"
+    if not type.is_float:
+        limits = np.iinfo(NUMPY[type.dtype])
+        if array.dtype.kind == "f":
+            return f"it holds {array.dtype}"
+        if array.min() < limits.min or array.max() > limits.max:
+            return f"a value is outside {limits.min}..{limits.max}"
+    return None

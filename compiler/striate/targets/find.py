@@ -1,0 +1,41 @@
+"""From a machine's name to its target, its hardware description, and its checked options."""
+
+from __future__ import annotations
+
+import importlib
+
+from striate_runtime.hardware import HARDWARE, Hardware, HardwareError, load_hardware
+
+from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+from striate.machine import Machine
+from striate.targets.schema import Options, Target
+
+TARGETS = {
+    "gpu": "striate.targets.gpu",
+    "neuromorphic": "striate.targets.neuromorphic",
+}
+"""kind of hardware -> the module whose TARGET compiles for it."""
+
+
+def target_of(hardware: Hardware) -> Target:
+    """The target for a hardware's kind."""
+    return importlib.import_module(TARGETS[hardware.kind]).TARGET
+
+
+def find(machine: Machine) -> tuple[Target, Hardware, Options]:
+    """What a machine spec means. Raises CompileError for an unknown name or option, HardwareError for a bad TOML."""
+    if not machine.name.endswith(".toml") and machine.name not in HARDWARE:
+        raise CompileError(
+            Diagnostic(
+                "unknown-machine",
+                f"there is no machine '{machine.name}'",
+                machine.span,
+                help=did_you_mean(machine.name, HARDWARE) or "'striate targets' lists them; a path to a .toml works too",
+            )
+        )
+    try:
+        hardware = load_hardware(machine.name)
+    except HardwareError as error:
+        raise CompileError(Diagnostic("bad-hardware", str(error), machine.span)) from error
+    target = target_of(hardware)
+    return target, hardware, target.check(machine)

@@ -1,0 +1,96 @@
+"""What a target is: a kind of machine, the options it takes, and how it compiles a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from striate_runtime.hardware import Hardware
+from striate_runtime.program import Program
+
+from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+from striate.graph import Graph
+from striate.machine import Machine, OptionValue
+from striate.tensor import Array
+
+Options = Mapping[str, OptionValue]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a machine spec. `legal` are words, or (lowest, highest) for a number."""
+
+    name: str
+    default: OptionValue
+    legal: tuple[str, ...] | tuple[float, float]
+    doc: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a target compiles: the graph in the numbers it asked for, the machine, and its options, all checked.
+
+    `calibration` gives the sample inputs on demand, and raises CompileError where there are none.
+    With `build` off no kernels are compiled. `cache` is where built kernels are kept (None: the user's cache).
+    """
+
+    graph: Graph
+    calibration: Callable[[], Mapping[str, Array]]
+    hardware: Hardware
+    machine: Machine
+    options: Options
+    build: bool = True
+    progress: Progress | None = None
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine. `computes_in_integers` says whether it wants the quantized graph under these options."""
+
+    name: str
+    options: tuple[Option, ...]
+    computes_in_integers: Callable[[Options], bool]
+    compile: Callable[[Request], Program]
+    defaults: Options = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the table of defaults."""
+        object.__setattr__(self, "defaults", {option.name: option.default for option in self.options})
+
+    def check(self, machine: Machine) -> Options:
+        """The machine's options with defaults filled in. Raises CompileError[bad-machine] for what is not legal."""
+        table = {option.name: option for option in self.options}
+        mistakes = [
+            mistake
+            for name, value in machine.options.items()
+            if (mistake := _mistake(machine, name, value, table)) is not None
+        ]
+        if mistakes:
+            raise CompileError(mistakes)
+        return {**self.defaults, **machine.options}
+
+
+def _mistake(machine: Machine, name: str, value: OptionValue, table: Mapping[str, Option]) -> Diagnostic | None:
+    option = table.get(name)
+    if option is None:
+        return Diagnostic(
+            "bad-machine", f"'{machine.name}' has no option '{name}'", machine.span, help=did_you_mean(name, table)
+        )
+    first = option.legal[0]
+    if isinstance(first, str):
+        words = [str(word) for word in option.legal]
+        if str(value) in words:
+            return None
+        wrong = f"'{name}' of '{machine.name}' is one of {', '.join(words)}; '{value}' is not"
+        return Diagnostic("bad-machine", wrong, machine.span, help=did_you_mean(str(value), words))
+    lowest, highest = option.legal
+    wants_integer = isinstance(option.default, int)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (isinstance(value, int) or not wants_integer) and lowest <= value <= float(highest):
+        return None
+    kind = "an integer" if wants_integer else "a number"
+    wrong = f"'{name}' of '{machine.name}' is {kind} from {lowest:g} to {float(highest):g}; {value} is not"
+    return Diagnostic("bad-machine", wrong, machine.span)
