@@ -1,0 +1,250 @@
+"""The sections and fields of a hardware description. spec/hardware.md says what each one means.
+
+A field of type `Quantity` or `Limit` is a figure: it carries grade, source and scope beside its value, and its value is
+None where nobody has published one. Everything else is a fact of structure (a word, a list of words, yes or no).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, get_args
+
+import msgspec
+
+Grade = Literal["measured", "fitted", "simulated", "vendor", "derived", "assumed"]
+"""How a figure came to be: read off silicon; regressed on silicon; from a circuit simulation before silicon; the
+maker's word; computed from other published figures (the note says how); nobody's (a result that uses it says so)."""
+
+GRADES: tuple[str, ...] = get_args(Grade)
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """A physical figure, in the unit that its field's name ends in. `low` and `high` bound it where a band is known.
+
+    `scope` is what one unit of it stands for: `per-op` (the marginal cost of one operation), `all-in dynamic` (all
+    power above idle divided by one kind of operation), `chip`, `board`.
+    """
+
+    value: float | None
+    grade: Grade | None
+    source: str
+    scope: str = "per-op"
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """A whole number that the machine has or allows at most; None where it is unpublished."""
+
+    value: int | None
+    grade: Grade | None
+    source: str
+    scope: str = "core"
+    low: int | None = None
+    high: int | None = None
+    note: str = ""
+
+
+class Hardware(msgspec.Struct, frozen=True):
+    """What every description has. `text` is the TOML as it was read; it travels in the program."""
+
+    name: str
+    kind: Literal["gpu", "neuromorphic"]
+    title: str
+    vendor: str
+    text: str
+
+
+class BarrierPoint(msgspec.Struct, frozen=True):
+    """How long the barrier at the end of a step takes when `tiles` routers have used cores."""
+
+    tiles: Annotated[int, msgspec.Meta(ge=1)]
+    latency_ns: Quantity
+
+
+class Time(msgspec.Struct, frozen=True):
+    """How steps pass. `barrier_step`: a step lasts as long as its busiest core, then all cores meet at a barrier.
+
+    `overlap`: whether a core works on its neurons and its arriving messages at once (`max`) or in turn (`sum`).
+    """
+
+    model: Literal["barrier_step"]
+    overlap: Literal["max", "sum"]
+    layer_delay_steps: Limit
+    barrier: tuple[BarrierPoint, ...]
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """The mesh of routers, `cores_per_router` cores at each, and what crossing it costs per message and hop."""
+
+    chips: Limit
+    mesh_width: Limit
+    mesh_height: Limit
+    cores_per_router: Limit
+    routing: Literal["xy"]
+    hop_east_west_energy_pj: Quantity
+    hop_east_west_latency_ns: Quantity
+    hop_north_south_energy_pj: Quantity
+    hop_north_south_latency_ns: Quantity
+    hop_between_chips_energy_pj: Quantity
+
+
+class CoreLimits(msgspec.Struct, frozen=True):
+    """What one core holds."""
+
+    neuron_slots: Limit
+    synapse_words: Limit
+    synapse_word_bits: Limit
+    axons_in: Limit
+    axons_out: Limit
+    fan_in: Limit
+
+
+class Packing(msgspec.Struct, frozen=True):
+    """How synapses fill a core's memory.
+
+    `loihi_synentry`: per axon, entries of a header and up to `synapses_per_entry` synapses, rounded up to words.
+    `dense_tap`: per kernel tap and input channel, the weights of all output channels, rounded up to words, shared by
+    all positions. `weight_sharing` says whether a convolution's weights are stored once per core or per neuron.
+    """
+
+    kind: Literal["loihi_synentry", "dense_tap"]
+    weight_sharing: Literal["none", "population_axon", "conv_taps"]
+    entry_header_bits: Limit
+    synapses_per_entry: Limit
+    words_per_axon: Limit
+    destinations_per_group: Limit
+
+
+class Numerics(msgspec.Struct, frozen=True):
+    """The chip's integers. `payload_bits` is what one event carries besides its address (0: a spike is a spike).
+
+    `soft_reset_slots` is how many neuron slots one neuron with a subtractive reset takes.
+    """
+
+    weight_bits: Limit
+    payload_bits: Limit
+    membrane_bits: Limit
+    reset_native: tuple[Literal["zero", "subtract"], ...]
+    soft_reset_slots: Limit
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the chip works on: which neurons in a step, how often, and which synapses an event touches."""
+
+    neuron_update: Literal["every_step", "on_event"]
+    neuron_passes: Limit
+    skip_zero_weights: bool
+    clip_borders: bool
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Energy and time of one event of each kind.
+
+    `scope`: `per-op` where every kind of event has its own cost; `all-in dynamic` where one synaptic operation's figure
+    already contains the neurons, the memory and the routing (then their own energies must be unknown).
+    `neuron_access` is paid by every updated neuron, `neuron_update` on top by one whose state changed.
+    """
+
+    scope: Literal["per-op", "all-in dynamic"]
+    synop_dense_energy_pj: Quantity
+    synop_dense_latency_ns: Quantity
+    synop_sparse_energy_pj: Quantity
+    synop_sparse_latency_ns: Quantity
+    synop_conv_energy_pj: Quantity
+    synop_conv_latency_ns: Quantity
+    synapse_read_energy_pj: Quantity
+    synapse_read_latency_ns: Quantity
+    neuron_access_energy_pj: Quantity
+    neuron_access_latency_ns: Quantity
+    neuron_update_energy_pj: Quantity
+    neuron_update_latency_ns: Quantity
+    spike_out_energy_pj: Quantity
+    spike_out_latency_ns: Quantity
+    axon_out_energy_pj: Quantity
+    axon_out_latency_ns: Quantity
+    axon_in_energy_pj: Quantity
+    axon_in_latency_ns: Quantity
+    barrier_energy_pj: Quantity
+
+
+class Static(msgspec.Struct, frozen=True):
+    """Power that flows whether anything happens or not."""
+
+    chip_power_mw: Quantity
+
+
+class Host(msgspec.Struct, frozen=True):
+    """The processors on the chip that manage it: power of one whose clock runs, and what full activity adds."""
+
+    embedded_cpus: Limit
+    clock_power_mw: Quantity
+    active_power_mw: Quantity
+
+
+class InputOutput(msgspec.Struct, frozen=True):
+    """Getting data on and off the chip."""
+
+    event_in_energy_pj: Quantity
+    event_in_latency_ns: Quantity
+    read_out_energy_pj: Quantity
+
+
+class Chip(Hardware, frozen=True):
+    """A neuromorphic chip."""
+
+    time: Time
+    topology: Topology
+    limits: CoreLimits
+    packing: Packing
+    numerics: Numerics
+    policy: Policy
+    cost: Cost
+    static: Static
+    host: Host
+    io: InputOutput
+
+
+class Compute(msgspec.Struct, frozen=True):
+    """Arithmetic peaks: a multiply-accumulate is two operations. `f16` is with f32 accumulation on tensor cores."""
+
+    multiprocessors: Limit
+    peak_f32_tflops: Quantity
+    peak_f16_tflops: Quantity
+    peak_i8_tops: Quantity
+    reached_f16_tflops: Quantity
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Sizes and bandwidths."""
+
+    capacity_bytes: Limit
+    l2_bytes: Limit
+    bandwidth_gb_per_s: Quantity
+    reached_bandwidth_gb_per_s: Quantity
+    launch_latency_us: Quantity
+
+
+class GpuEnergy(msgspec.Struct, frozen=True):
+    """Energy by event, and the powers. `mac_*` includes the instruction that carries it."""
+
+    memory_pj_per_bit: Quantity
+    l2_pj_per_bit: Quantity
+    l1_pj_per_bit: Quantity
+    mac_f32_pj: Quantity
+    mac_f16_pj: Quantity
+    mac_i8_pj: Quantity
+    constant_power_w: Quantity
+    board_power_limit_w: Quantity
+
+
+class Gpu(Hardware, frozen=True):
+    """A GPU."""
+
+    architecture: str
+    compute: Compute
+    memory: Memory
+    energy: GpuEnergy
+
+
+KINDS: dict[str, type[Chip] | type[Gpu]] = {"neuromorphic": Chip, "gpu": Gpu}
