@@ -16,13 +16,16 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `input`: neurons that only send what the host injects (graded: the payload; rate: a spike when an accumulator of
     the pixel reaches its threshold). `graded`: sum (or max) arriving payload x weight, add bias, requantize, clip to
-    `low..high`, send if not 0, once, at step `fires_at`. `integrate_and_fire`: v += input + bias at every step; at
-    v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`. `readout`: a neuron that only
-    accumulates; the host reads it at the end.
+    `low..high`, send if not 0, once, at step `fires_at`. `integrate_and_fire`: from step `fires_at` on, v += input +
+    bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
+    `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
 
-    `bias`, `threshold`, `initial` are i32 `[C]`; `multiplier`, `shift` are i32 `[C]`:
-    out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in i64.
-    A readout (or any population that feeds an output) has `output`; the host multiplies by `scale` (f32 `[C]`) if given.
+    `reduce` max is the largest of the arriving payloads and 0 (a zero is never sent); the bias is added after it.
+    `bias`, `threshold`, `initial` are i32 `[C]` (of an `input`: threshold and initial of the pixel's accumulator).
+    `multiplier`, `shift` are i32 `[C]`: out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in
+    i64; where they are absent, out = clip(acc, low, high). A readout (or a graded or input population that feeds an
+    output) has `output`; the host reads its accumulator (graded: out; input: the payload) and multiplies by `scale`
+    (f32 `[C]`) if given.
     """
 
     name: str
@@ -46,11 +49,13 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Synapses from one population to another.
 
     `conv2d`: weights `[kh, kw, Cin / groups, Cout]`; an event at (y, x) reaches every output (oy, ox) with
-    y = oy * stride + ky * dilation - padding. `window`: the same with one channel to itself and weight 1 (pooling).
+    y = oy * stride + ky * dilation - padding. `window`: the same with one channel to itself (pooling).
     `dense`: weights `[neurons of source, neurons of target]`. `one_to_one`: neuron i to neuron i.
+    `window` and `one_to_one` have weight 1, or i32 weights `[C]` by channel of the source.
+    Source channel c of a `window` or `one_to_one` is channel c + `channel_offset` of the target.
     `multiplier` and `shift` (i32 scalars as `[1]` arrays), where given, rescale a payload on arrival:
-    (x * multiplier + (1 << (shift - 1))) >> shift. `channel_offset` is where the source's channels start in the
-    target's input channels (concatenation); the weights are already the source's slice.
+    (x * multiplier + (1 << (shift - 1))) >> shift. The weights of a `conv2d` are already the source's slice of the
+    input channels (concatenation): its `groups` are of the source's channels and all of the target's.
     `padding` is (left, right, top, bottom). `delay` is in steps.
     """
 
