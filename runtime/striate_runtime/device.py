@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,21 @@ class Device(Protocol):
     def __enter__(self) -> Device: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+@runtime_checkable
+class SteppedDevice(Protocol):
+    """A device that can also tell what its outputs were after fewer time steps.
+
+    `answers_sharpen` says whether that is of interest: whether outputs approach their value as steps pass.
+    """
+
+    @property
+    def answers_sharpen(self) -> bool: ...
+
+    def run_at_steps(self, inputs: Mapping[str, Array], steps: Sequence[int]) -> dict[int, dict[str, Array]]:
+        """steps -> outputs `[N, *shape]` as they were after so many steps."""
+        ...
 
 
 def open_device(program: Program, *, fallback: bool = True, progress: Progress | None = None) -> Device:

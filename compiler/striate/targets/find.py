@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from striate_runtime.hardware import HARDWARE, Hardware, HardwareError, load_hardware
+from striate_runtime.hardware import ALIASES, HARDWARE, Hardware, HardwareError, load_hardware
 
 from striate.diagnostics import CompileError, Diagnostic, did_you_mean
 from striate.machine import Machine
@@ -24,13 +24,14 @@ def target_of(hardware: Hardware) -> Target:
 
 def find(machine: Machine) -> tuple[Target, Hardware, Options]:
     """What a machine spec means. Raises CompileError for an unknown name or option, HardwareError for a bad TOML."""
-    if not machine.name.endswith(".toml") and machine.name not in HARDWARE:
+    legal = (*HARDWARE, *ALIASES)
+    if not machine.name.endswith(".toml") and machine.name not in legal:
         raise CompileError(
             Diagnostic(
                 "unknown-machine",
                 f"there is no machine '{machine.name}'",
                 machine.span,
-                help=did_you_mean(machine.name, HARDWARE) or "'striate targets' lists them; a path to a .toml works too",
+                help=did_you_mean(machine.name, legal) or "'striate targets' lists them; a path to a .toml works too",
             )
         )
     try:

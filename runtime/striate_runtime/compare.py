@@ -1,0 +1,172 @@
+"""Several machines side by side, on the same data: the rows, the JSON, and the verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.profile import Figure, Profile
+
+Array = npt.NDArray[Any]
+
+FORMAT = 1
+ISO_ACCURACY = 0.005
+"""Energies are compared only between rows whose accuracies differ by at most this much (half a percentage point)."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One machine's row. Fractions are in 0..1.
+
+    `accuracy` is None without labels. `agreement` is the share of samples whose largest output is the float reference's.
+    `exact` says whether the outputs equal the integer reference bit for bit; None for machines that compute in floats
+    or in spikes. `accuracy_at_steps` is for codings whose answer sharpens with time.
+    """
+
+    profile: Profile
+    accuracy: float | None
+    agreement: float | None
+    exact: bool | None
+    accuracy_at_steps: dict[int, float] = {}
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Rows on the same samples. `reference_accuracy` is the float network's own, by the interpreter."""
+
+    network: str
+    data: str
+    samples: int
+    reference_accuracy: float | None
+    results: tuple[Result, ...]
+
+
+def accuracy(outputs: Array, labels: Array) -> float:
+    """The share of samples `[N, classes]` whose largest output is the label `[N]`."""
+    return float(np.mean(outputs.reshape(len(outputs), -1).argmax(axis=1) == labels))
+
+
+def agreement(outputs: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
+    """The share of samples whose largest value is at the same place as the reference's, in every output."""
+    same = [
+        outputs[name].reshape(len(expected), -1).argmax(1) == expected.reshape(len(expected), -1).argmax(1)
+        for name, expected in reference.items()
+    ]
+    return float(np.mean(np.logical_and.reduce(same)))
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as `compare --json` writes it."""
+    return {
+        "format": FORMAT,
+        "network": comparison.network,
+        "data": comparison.data,
+        "samples": comparison.samples,
+        "reference_accuracy": comparison.reference_accuracy,
+        "results": [_row(result) for result in comparison.results],
+        "verdict": verdict(comparison),
+    }
+
+
+def _row(result: Result) -> dict[str, Any]:
+    profile: dict[str, Any] = msgspec.to_builtins(result.profile)
+    energy = result.profile.energy_uj
+    stack = {part: figure.value for part, figure in energy.stack.items()}
+    total = energy.total
+    return {
+        "machine": profile.pop("machine"),
+        "accuracy": result.accuracy,
+        "samples": profile.pop("samples"),
+        "agreement": result.agreement,
+        "exact": result.exact,
+        "accuracy_at_steps": {str(steps): value for steps, value in result.accuracy_at_steps.items()},
+        "latency_us": profile.pop("latency_us"),
+        "energy_uj": {
+            "total": total.value,
+            "basis": total.basis,
+            "low": total.low,
+            "high": total.high,
+            "stack": stack,
+            "uncounted": list(energy.uncounted),
+            "figures": profile.pop("energy_uj"),
+        },
+        **profile,
+    }
+
+
+# -- the verdict
+
+
+def verdict(comparison: Comparison) -> list[str]:
+    """One or two honest sentences for each chip, against the int8 GPU where there is one, else another GPU."""
+    rows = [result for result in comparison.results if result.profile.valid]
+    gpus = [result for result in rows if result.profile.device == "gpu"]
+    chips = [result for result in rows if result.profile.device != "gpu"]
+    sentences = [
+        f"{result.profile.machine} is left out: its result is not valid ({result.profile.problems[0].message})."
+        for result in comparison.results
+        if not result.profile.valid and result.profile.problems
+    ]
+    if not gpus or not chips:
+        return [*sentences, "There is nothing to weigh: a verdict needs a GPU and a chip on the same data."]
+    baseline = next((g for g in gpus if "precision=i8" in g.profile.machine), gpus[0])
+    sentences += [_weigh(chip, baseline) for chip in chips]
+    bases = {result.profile.energy_uj.total.basis for result in [baseline, *chips]}
+    if bases != {"measured"}:
+        sentences.append(
+            f"No figure here is more than its basis ({', '.join(sorted(bases))}): "
+            "read the ratios as orders of magnitude, and see what each total leaves out."
+        )
+    return sentences
+
+
+def _weigh(chip: Result, baseline: Result) -> str:
+    name, other = chip.profile.machine, baseline.profile.machine
+    if chip.accuracy is not None and baseline.accuracy is not None:
+        lost = baseline.accuracy - chip.accuracy
+        if abs(lost) > ISO_ACCURACY:
+            side = "below" if lost > 0 else "above"
+            return f"{name} is {abs(lost) * 100:.1f} points {side} {other}: at unequal accuracy their energies are not compared."
+    mine, theirs = chip.profile.energy_uj.total, baseline.profile.energy_uj.total
+    if mine.value is None or theirs.value is None:
+        return f"The energy of {name if mine.value is None else other} is not known, so it is not compared."
+    sentence = f"Against {other} at batch {baseline.profile.batch}, {name} takes {_ratio(mine, theirs)} the energy"
+    return f"{sentence}{_delay(chip, baseline)}; {_largest(chip)}."
+
+
+def _ratio(mine: Figure, theirs: Figure) -> str:
+    assert mine.value is not None
+    assert theirs.value is not None
+    text = f"{_times(mine.value / theirs.value)} times"
+    low, high = _band(mine), _band(theirs)
+    if low[0] <= high[1] and high[0] <= low[1]:
+        return f"{text} (their bands overlap: no winner)"
+    return text
+
+
+def _delay(chip: Result, baseline: Result) -> str:
+    mine, theirs = chip.profile.latency_us.value, baseline.profile.latency_us.value
+    return "" if mine is None or not theirs else f" and {_times(mine / theirs)} times the time"
+
+
+def _largest(chip: Result) -> str:
+    known = {part: figure.value for part, figure in chip.profile.energy_uj.stack.items() if figure.value is not None}
+    total = sum(known.values())
+    if not total:
+        return "none of its energy is known in parts"
+    part = max(known, key=known.__getitem__)
+    return f"{known[part] / total:.0%} of its energy is {part}"
+
+
+def _band(figure: Figure) -> tuple[float, float]:
+    assert figure.value is not None
+    return (
+        figure.value if figure.low is None else figure.low,
+        figure.value if figure.high is None else figure.high,
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2g}" if ratio < 10 else f"{ratio:,.0f}"

@@ -1,0 +1,1 @@
+"""How profiles and comparisons are shown."""

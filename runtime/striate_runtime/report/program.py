@@ -1,0 +1,83 @@
+"""What a compiled program holds, as text: its size, its memory plan, its mapping onto cores."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import msgspec
+
+from striate_runtime.program import Program
+from striate_runtime.program.gpu import GpuBody
+from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
+
+
+def summary(program: Program) -> dict[str, int]:
+    """The few numbers that say how large a program is on its machine."""
+    if program.target == "gpu":
+        body = msgspec.convert(program.body, GpuBody)
+        return {
+            "launches": len(body.launches),
+            "weight_bytes": sum(array.nbytes for array in program.arrays.values()),
+            "arena_bytes_per_sample": body.arena_bytes,
+            "arena_bytes_without_reuse": body.arena_bytes_without_reuse,
+        }
+    chip = msgspec.convert(program.body, NeuromorphicBody)
+    return {
+        "cores": len(chip.cores),
+        "chips": len({core.chip for core in chip.cores}),
+        "neurons": sum(math.prod(population.shape) for population in chip.populations if population.kind != "input"),
+        "steps": chip.steps,
+    }
+
+
+def plan_text(program: Program) -> str:
+    """A GPU program's launches and its buffers' places in the arena, per sample."""
+    if program.target != "gpu":
+        return f"{program.machine} has no memory plan: 'mapping' shows where its populations lie\n"
+    body = msgspec.convert(program.body, GpuBody)
+    lines = [f"{'buffer':<32} {'type':<20} {'offset':>10} {'bytes':>10}"]
+    for buffer in body.buffers:
+        type = f"{buffer.dtype}{list(buffer.shape)}"
+        lines.append(f"{buffer.name:<32} {type:<20} {buffer.offset:>10,} {buffer.bytes:>10,}")
+    reuse = body.arena_bytes / max(body.arena_bytes_without_reuse, 1)
+    lines += [f"arena: {body.arena_bytes:,} bytes per sample, {reuse:.0%} of {body.arena_bytes_without_reuse:,} without reuse", ""]
+    lines.append(f"{'launch':<28} {'kernel':<18} {'rows':>9} {'macs':>14} {'stands for'}")
+    for launch in body.launches:
+        kernel = launch.candidates[0].kernel
+        nodes = ", ".join(launch.nodes)
+        lines.append(f"{launch.layer:<28} {kernel:<18} {launch.rows_per_sample:>9,} {launch.macs:>14,} {nodes}")
+    return "\n".join(lines) + "\n"
+
+
+def mapping_text(program: Program) -> str:
+    """A chip program's cores: layer, block, place, and every resource as used / limit / %, the fullest marked `*`."""
+    if program.target == "gpu":
+        return f"{program.machine} has no cores to map to: 'plan' shows its memory\n"
+    body = msgspec.convert(program.body, NeuromorphicBody)
+    layers = {population.name: population.layer for population in body.populations}
+    lines = [f"{'core':>4} {'chip':>4} {'x,y':>7} {'layer':<20} {'channels':>10} {'rows':>8} {'columns':>8}  uses (* is the fullest)"]
+    for core in body.cores:
+        block = [f"{low}..{high - 1}" for low, high in (core.channels, core.rows, core.columns)]
+        place = f"{core.x},{core.y}"
+        lines.append(
+            f"{core.index:>4} {core.chip:>4} {place:>7} {layers[core.population]:<20} {block[0]:>10} {block[1]:>8} {block[2]:>8}  {_uses(core)}"
+        )
+    per_layer = Counter(layers[core.population] for core in body.cores)
+    lines.append(f"{len(body.cores)} cores: " + ", ".join(f"{layer} {count}" for layer, count in per_layer.items()))
+    return "\n".join(lines) + "\n"
+
+
+def _uses(core: Core) -> str:
+    fullest = max(core.usage, key=_fullness, default=None)
+    return " · ".join(f"{'*' if usage is fullest else ''}{_use(usage)}" for usage in core.usage)
+
+
+def _use(usage: Usage) -> str:
+    if usage.limit is None:
+        return f"{usage.resource} {usage.used:,} (limit not published)"
+    return f"{usage.resource} {usage.used:,}/{usage.limit:,} {_fullness(usage):.0%}"
+
+
+def _fullness(usage: Usage) -> float:
+    return usage.used / usage.limit if usage.limit else 0.0

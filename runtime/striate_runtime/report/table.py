@@ -1,0 +1,123 @@
+"""Comparisons and profiles as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from striate_runtime.compare import Comparison, Result, verdict
+from striate_runtime.profile import Energy, Figure, Profile
+from striate_runtime.report import quantity
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """One row per machine, then what the totals leave out, accuracy by steps, and the verdict."""
+    table = Table(title=_title(comparison), title_justify="left", show_lines=True, expand=False)
+    table.add_column("machine", style="bold", overflow="fold")
+    for heading in ("accuracy", "agrees", "latency", "energy", "memory"):
+        table.add_column(heading, justify="right")
+    table.add_column("energy by part")
+    table.add_column("basis")
+    for result in comparison.results:
+        table.add_row(*_cells(result))
+    return Group(table, *_remarks(comparison), Text(), *(Text(sentence) for sentence in verdict(comparison)))
+
+
+def profile_table(profile: Profile) -> RenderableType:
+    """One profile in full: the figures, then a row per layer."""
+    head = Table(show_header=False, box=None)
+    for name, figure in (("latency", profile.latency_us), ("energy", profile.energy_uj.total)):
+        show = quantity.duration if name == "latency" else quantity.energy
+        head.add_row(name, show(figure.value), figure.basis, figure.note)
+    for part, figure in profile.energy_uj.stack.items():
+        head.add_row(f"  {part}", quantity.energy(figure.value), figure.basis, figure.source)
+    for name, value in profile.memory_bytes.items():
+        head.add_row(f"memory: {name}", quantity.size(value))
+    for name, value in profile.counts.items():
+        head.add_row(name.replace("_", " "), quantity.count(value))
+    layers = Table(title="by layer, per sample", title_justify="left")
+    counts = list(dict.fromkeys(name for layer in profile.layers for name in layer.counts))
+    for heading in ("layer", "operator"):
+        layers.add_column(heading)
+    for heading in ("latency", "energy", *(name.replace("_", " ") for name in counts)):
+        layers.add_column(heading, justify="right")
+    for layer in profile.layers:
+        known = [value for value in layer.energy_uj.values() if value is not None]
+        layers.add_row(
+            layer.layer,
+            layer.operator,
+            quantity.duration(layer.latency_us),
+            quantity.energy(sum(known) if known else None),
+            *(quantity.count(layer.counts.get(name)) for name in counts),
+        )
+    return Group(Text(f"{profile.network} on {profile.machine}", style="bold"), head, layers, *_warnings(profile))
+
+
+def _title(comparison: Comparison) -> str:
+    samples = f"{comparison.samples:,} samples of {comparison.data}"
+    return f"{comparison.network}: {samples}; the f32 reference scores {quantity.share(comparison.reference_accuracy)}"
+
+
+def _cells(result: Result) -> tuple[RenderableType, ...]:
+    profile = result.profile
+    agrees = quantity.share(result.agreement)
+    if result.exact is not None:
+        agrees += "\nbit-exact" if result.exact else "\nNOT bit-exact"
+    latency = quantity.duration(profile.latency_us.value)
+    latency += f"\n{profile.steps} steps" if profile.steps else f"\nbatch {profile.batch}"
+    name = Text(profile.machine)
+    if not profile.valid:
+        name.append("\nNOT VALID", style="bold red")
+    return (
+        name,
+        quantity.share(result.accuracy),
+        agrees,
+        latency,
+        _energy(profile.energy_uj.total),
+        "\n".join(f"{name} {quantity.size(value)}" for name, value in profile.memory_bytes.items()),
+        _stack(profile.energy_uj),
+        _bases(profile),
+    )
+
+
+def _energy(total: Figure) -> str:
+    text = quantity.energy(total.value)
+    if total.low is not None and total.high is not None:
+        text += f"\n{quantity.energy(total.low)} to\n{quantity.energy(total.high)}"
+    return text
+
+
+def _stack(energy: Energy) -> str:
+    known = sum(figure.value for figure in energy.stack.values() if figure.value)
+    rows = []
+    for part, figure in energy.stack.items():
+        share = f" ({figure.value / known:.0%})" if figure.value and known else ""
+        rows.append(f"{part} {quantity.energy(figure.value)}{share}")
+    return "\n".join(rows)
+
+
+def _bases(profile: Profile) -> str:
+    latency, energy = profile.latency_us.basis, profile.energy_uj.total.basis
+    return latency if latency == energy else f"time {latency}\nenergy {energy}"
+
+
+def _remarks(comparison: Comparison) -> list[Text]:
+    remarks: list[Text] = []
+    for result in comparison.results:
+        profile = result.profile
+        if result.accuracy_at_steps:
+            steps = " · ".join(f"{n}: {quantity.share(a)}" for n, a in result.accuracy_at_steps.items())
+            remarks.append(Text(f"{profile.machine}, accuracy by steps: {steps}"))
+        notes = dict.fromkeys(note for note in (profile.latency_us.note, profile.energy_uj.total.note) if note)
+        remarks += [Text(f"{profile.machine}: {note}", style="dim") for note in notes]
+        if profile.energy_uj.uncounted:
+            missing = "; ".join(profile.energy_uj.uncounted)
+            remarks.append(Text(f"{profile.machine}, not counted: {missing}", style="dim"))
+        remarks += _warnings(profile)
+    return remarks
+
+
+def _warnings(profile: Profile) -> list[Text]:
+    lines = [Text(f"{profile.machine}: {profile.fallback}", style="yellow")] if profile.fallback else []
+    return lines + [Text(f"{profile.machine}: {p.message}. {p.knob}", style="red") for p in profile.problems]
