@@ -66,6 +66,10 @@ class Operator:
     """Names of the tensor operands, in order."""
     variadic: ClassVar[bool] = False
     """Whether the last operand may be repeated (concat)."""
+    buffers: ClassVar[tuple[str, ...]] = ()
+    """Roles that are measured, not learnt (a running mean): published parameter counts leave them out."""
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """The legal words of each word-valued attribute."""
 
     def __post_init__(self) -> None:
         """Raises OperatorError for an attribute that is illegal whatever the operands."""
@@ -87,7 +91,8 @@ class Operator:
     def result(self, *inputs: TensorType) -> TensorType:
         """The type of the result."""
         shape = self.shape(*(t.shape for t in inputs))
-        return TensorType(self.dtype(*(t.dtype for t in inputs)), shape)
+        dtypes: list[DType] = [t.dtype for t in inputs]
+        return TensorType(self.dtype(*dtypes), shape)
 
     def reference(self, *inputs: Array, **parameters: Array) -> Array:
         """The meaning, in numpy: operands and result are `[N, *shape]`. Floats keep the operands' precision."""
@@ -114,6 +119,31 @@ class Operator:
     def cases(cls) -> tuple[Case, ...]:
         """Small applications that cover the operator's attributes and edges."""
         raise AssertionError(f"{cls.name} lists no cases")
+
+
+def f16(*shape: int) -> TensorType:
+    """`f16[shape]`; with its siblings, the shorthand that cases are written in."""
+    return TensorType("f16", shape)
+
+
+def f32(*shape: int) -> TensorType:
+    """`f32[shape]`."""
+    return TensorType("f32", shape)
+
+
+def i8(*shape: int) -> TensorType:
+    """`i8[shape]`."""
+    return TensorType("i8", shape)
+
+
+def u8(*shape: int) -> TensorType:
+    """`u8[shape]`."""
+    return TensorType("u8", shape)
+
+
+def i32(*shape: int) -> TensorType:
+    """`i32[shape]`."""
+    return TensorType("i32", shape)
 
 
 def _random(rng: np.random.Generator, shape: Shape, dtype: DType, low: float, high: float) -> Array:
