@@ -23,9 +23,8 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `reduce` max is the largest of the arriving payloads and 0 (a zero is never sent); the bias is added after it.
     `bias`, `threshold`, `initial` are i32 `[C]` (of an `input`: threshold and initial of the pixel's accumulator).
     `multiplier`, `shift` are i32 `[C]`: out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in
-    i64; where they are absent, out = clip(acc, low, high). A readout (or a graded or input population that feeds an
-    output) has `output`; the host reads its accumulator (graded: out; input: the payload) and multiplies by `scale`
-    (f32 `[C]`) if given.
+    i64; where they are absent, out = clip(acc, low, high). A readout (or a graded population that feeds an output)
+    has `output`; the host reads its accumulator (graded: out) and multiplies by `scale` (f32 `[C]`) if given.
     """
 
     name: str
@@ -53,7 +52,7 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `dense`: weights `[neurons of source, neurons of target]`. `one_to_one`: neuron i to neuron i.
     `window` and `one_to_one` have weight 1, or i32 weights `[C]` by channel of the source.
     Source channel c of a `window` or `one_to_one` is channel c + `channel_offset` of the target.
-    `multiplier` and `shift` (i32 scalars as `[1]` arrays), where given, rescale a payload on arrival:
+    `multiplier` and `shift` (i32 `[1]`, or `[C]` by channel of the source), where given, rescale a payload on arrival:
     (x * multiplier + (1 << (shift - 1))) >> shift. The weights of a `conv2d` are already the source's slice of the
     input channels (concatenation): its `groups` are of the source's channels and all of the target's.
     `padding` is (left, right, top, bottom). `delay` is in steps.
