@@ -15,11 +15,9 @@ from striate.tensor import NUMPY, Array, TensorType
 def read_arrays(path: Path) -> dict[str, Array]:
     """Every array in a .npz, or the one in a .npy under the name ''. Raises CompileError[bad-data]; unpickles nothing."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
     except FileNotFoundError:
         raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:

@@ -49,6 +49,8 @@ def main() -> NoReturn:
 
     try:
         app()
+    except SystemExit:
+        raise
     except user_errors() as error:
         report(error, as_json="--json" in sys.argv)
     except KeyboardInterrupt:

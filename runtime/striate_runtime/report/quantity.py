@@ -35,7 +35,7 @@ def share(value: float | None) -> str:
 def _scaled(value: float | None, units: tuple[tuple[str, float], ...]) -> str:
     if value is None:
         return UNKNOWN
-    unit, factor = next((u for u in reversed(units) if abs(value) >= u[1]), units[0])
+    unit, factor = next((u for u in reversed(units) if abs(value) >= 0.9995 * u[1]), units[0])
     scaled = value / factor
     text = f"{scaled:.3g}" if abs(scaled) < 1000 else f"{scaled:,.0f}"
     return f"{text} {unit}".rstrip()
