@@ -13,7 +13,7 @@ from striate.tensor import NUMPY, Array, TensorType
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """Every array in a .npz, or the one in a .npy under the name ''. Raises CompileError[bad-data]; unpickles nothing."""
+    """Every array in a .npz, or the one in a .npy as ''. Raises CompileError[bad-data]; unpickles nothing."""
     try:
         with path.open("rb") as stream:
             loaded = np.load(stream, allow_pickle=False)
@@ -60,7 +60,8 @@ def load_labels(path: Path, samples: int) -> Array | None:
     if labels is None:
         return None
     if labels.shape != (samples,) or labels.dtype.kind not in "iu":
-        message = f"{path}: 'label' must be integers [{samples}], one for each sample; it is {labels.dtype}{list(labels.shape)}"
+        wrong = f"it is {labels.dtype}{list(labels.shape)}"
+        message = f"{path}: 'label' must be integers [{samples}], one for each sample; {wrong}"
         raise CompileError(Diagnostic("bad-data", message))
     return labels
 

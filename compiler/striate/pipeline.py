@@ -2,7 +2,7 @@
 
     read        text -> syntax -> graph, with the weights loaded          (language, weights)
     optimise    graph -> the same function, less work                     (passes)
-    quantize    graph -> the same operators on integers, calibrated       (passes, for machines that compute in integers)
+    quantize    graph -> the same operators on integers, calibrated       (passes, where a machine wants it)
     lower       graph -> program for one machine                          (targets)
 
 `Compilation` holds one network and keeps each stage's value, so that several machines share the work and
@@ -23,11 +23,10 @@ from striate.machine import Machine
 from striate.tensor import Array
 
 if TYPE_CHECKING:
-    from striate_runtime.program import Program
-
     from striate.graph import Graph
     from striate.language import Experiment
     from striate.passes import PassReport
+    from striate_runtime.program import Program
 
 Progress = Callable[[str, int, int], None]
 Observe = Callable[[str, "Graph"], None]

@@ -15,13 +15,17 @@ def verify(graph: Graph, after: str = "elaboration") -> None:
         types = graph.input_types(node)
         assert node.type == node.operator.result(*types), f"{where} has type {node.type}, its operator says otherwise"
         roles = node.operator.parameters(*types)
-        assert roles.keys() == node.parameters.keys(), f"{where} has parameters {list(node.parameters)}, needs {list(roles)}"
+        assert roles.keys() == node.parameters.keys(), (
+            f"{where} has parameters {list(node.parameters)}, needs {list(roles)}"
+        )
         for role, type in roles.items():
             parameter = graph.parameters.get(node.parameters[role])
             assert parameter is not None, f"{where}: parameter '{node.parameters[role]}' does not exist"
             assert parameter.type == type, f"{where}: {role} is {parameter.type}, must be {type}"
             if parameter.value is not None:
-                assert parameter.value.shape == type.shape, f"{where}: the value of {role} has shape {parameter.value.shape}"
+                assert parameter.value.shape == type.shape, (
+                    f"{where}: the value of {role} has shape {parameter.value.shape}"
+                )
         seen.add(node.name)
     for output, value in graph.outputs.items():
         assert value in seen, f"after {after}: output '{output}' is '{value}', which does not exist"

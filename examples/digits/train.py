@@ -60,7 +60,9 @@ def lenet5() -> nn.Sequential:
     return network
 
 
-def fit(network: nn.Module, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], rng: np.random.Generator) -> None:
+def fit(
+    network: nn.Module, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], rng: np.random.Generator
+) -> None:
     """Adam with a cosine schedule; every image is shifted by up to 2 pixels, anew in each epoch."""
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, weight_decay=1e-5)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)

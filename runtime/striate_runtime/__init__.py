@@ -1,9 +1,9 @@
-"""striate_runtime: loads a compiled program and runs or profiles it; knows nothing of networks, graphs, or the compiler.
+"""striate_runtime: loads a compiled program and runs or profiles it; knows nothing of the compiler.
 
-    program = load("lenet5.gpu.striate.zip")
-    with open_device(program) as device:
-        outputs = device.run({"image": images})
-        profile = device.profile({"image": images})
+program = load("lenet5.gpu.striate.zip")
+with open_device(program) as device:
+    outputs = device.run({"image": images})
+    profile = device.profile({"image": images})
 """
 
 from striate_runtime.device import Device, open_device

@@ -21,9 +21,9 @@ ISO_ACCURACY = 0.005
 class Result(msgspec.Struct, frozen=True):
     """One machine's row. Fractions are in 0..1.
 
-    `accuracy` is None without labels. `agreement` is the share of samples whose largest output is the float reference's.
-    `exact` says whether the outputs equal the integer reference bit for bit; None for machines that compute in floats
-    or in spikes. `accuracy_at_steps` is for codings whose answer sharpens with time.
+    `accuracy` is None without labels. `agreement` is the share of samples whose largest output is the float
+    reference's. `exact` says whether the outputs equal the integer reference bit for bit; None for machines that
+    compute in floats or in spikes. `accuracy_at_steps` is for codings whose answer sharpens with time.
     """
 
     profile: Profile
@@ -45,7 +45,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 def accuracy(outputs: Array, labels: Array) -> float:
     """The share of samples `[N, classes]` whose largest output is the label `[N]`."""
-    return float(np.mean(outputs.reshape(len(outputs), -1).argmax(axis=1) == labels))
+    return float((outputs.reshape(len(outputs), -1).argmax(axis=1) == labels).mean())
 
 
 def agreement(outputs: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
@@ -54,7 +54,7 @@ def agreement(outputs: Mapping[str, Array], reference: Mapping[str, Array]) -> f
         outputs[name].reshape(len(expected), -1).argmax(1) == expected.reshape(len(expected), -1).argmax(1)
         for name, expected in reference.items()
     ]
-    return float(np.mean(np.logical_and.reduce(same)))
+    return float(np.logical_and.reduce(same).mean())
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
@@ -128,7 +128,8 @@ def _weigh(chip: Result, baseline: Result) -> str:
         lost = baseline.accuracy - chip.accuracy
         if abs(lost) > ISO_ACCURACY:
             side = "below" if lost > 0 else "above"
-            return f"{name} is {abs(lost) * 100:.1f} points {side} {other}: at unequal accuracy their energies are not compared."
+            gap = f"{name} is {abs(lost) * 100:.1f} points {side} {other}"
+            return f"{gap}: at unequal accuracy their energies are not compared."
     mine, theirs = chip.profile.energy_uj.total, baseline.profile.energy_uj.total
     if mine.value is None or theirs.value is None:
         return f"The energy of {name if mine.value is None else other} is not known, so it is not compared."

@@ -28,7 +28,7 @@ class InputError(ValueError):
 
 
 class DeviceError(Exception):
-    """The device cannot run the program here (no GPU and no stand-in, an overload that is fatal); says what would help."""
+    """The device cannot run the program here (no GPU and no stand-in, a fatal overload); says what would help."""
 
 
 class Device(Protocol):
@@ -53,13 +53,12 @@ class Device(Protocol):
 
 @runtime_checkable
 class SteppedDevice(Protocol):
-    """A device that can also tell what its outputs were after fewer time steps.
-
-    `answers_sharpen` says whether that is of interest: whether outputs approach their value as steps pass.
-    """
+    """A device that can also tell what its outputs were after fewer time steps."""
 
     @property
-    def answers_sharpen(self) -> bool: ...
+    def answers_sharpen(self) -> bool:
+        """Whether outputs approach their value as steps pass."""
+        ...
 
     def run_at_steps(self, inputs: Mapping[str, Array], steps: Sequence[int]) -> dict[int, dict[str, Array]]:
         """steps -> outputs `[N, *shape]` as they were after so many steps."""

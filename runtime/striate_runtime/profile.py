@@ -10,7 +10,7 @@ Basis = Literal["measured", "emulated", "estimated"]
 """`measured` on the machine, `emulated` (counted events x published cost), `estimated` (a formula)."""
 
 ENERGY_PARTS = ("compute", "synapse", "neuron", "memory", "routing", "static", "host", "io")
-"""What energy is spent on. A GPU has compute and memory; a chip has synapse, neuron and routing; all have static, host, io."""
+"""What energy is spent on: compute and memory on a GPU, synapse, neuron and routing on a chip, the rest on both."""
 
 
 class Figure(msgspec.Struct, frozen=True):

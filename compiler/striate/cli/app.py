@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import typer
 
-from striate.cli import compare, compile, describe, execute
 from striate.cli import check as checking
+from striate.cli import compare, compile, describe, execute
 
 app = typer.Typer(
     name="striate",

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 Model = Annotated[Path, typer.Argument(help="A .striate file.", show_default=False)]
 On = Annotated[
     list[str] | None,
-    typer.Option("--on", metavar="SPEC", help="A machine: gpu, 'gpu(precision=i8)', 'loihi2(coding=graded)', my.toml. Repeats."),
+    typer.Option(
+        "--on", metavar="SPEC", help="A machine: gpu, 'gpu(precision=i8)', 'loihi2(coding=graded)', my.toml. Repeats."
+    ),
 ]
 OneMachine = Annotated[
-    str | None, typer.Option("--on", metavar="SPEC", help="The machine: gpu, 'gpu(precision=i8)', 'loihi2(coding=graded)', my.toml.")
+    str | None,
+    typer.Option(
+        "--on", metavar="SPEC", help="The machine: gpu, 'gpu(precision=i8)', 'loihi2(coding=graded)', my.toml."
+    ),
 ]
 Weights = Annotated[
     str | None, typer.Option(metavar="FILE|init(SEED)", help="Weights to use instead of those that the file names.")
@@ -25,7 +30,9 @@ Weights = Annotated[
 Calibration = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Sample inputs to take scales from, instead of the file's own.")
 ]
-Data = Annotated[Path | None, typer.Option(metavar="FILE.npz", help="Inputs, named as in the network; 'label' for accuracy.")]
+Data = Annotated[
+    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, named as in the network; 'label' for accuracy.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (format 1) instead of text.")]
 NoFallback = Annotated[
     bool, typer.Option("--no-fallback", help="Stop where a machine is absent, instead of running a stand-in.")

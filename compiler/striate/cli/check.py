@@ -89,7 +89,9 @@ def _verdict(compilation: Compilation, machine: Machine) -> dict[str, object]:
 def _print(network: dict[str, object], verdicts: list[dict[str, object]]) -> None:
     inputs, outputs = (", ".join(f"{n}: {t}" for n, t in network[k].items()) for k in ("inputs", "outputs"))  # type: ignore[attr-defined]
     print(f"{network['network']}: {inputs} -> {outputs}")
-    print(f"  {network['parameters']:,} parameters, {network['macs']:,} MACs, {network['operations']:,} other operations")
+    print(
+        f"  {network['parameters']:,} parameters, {network['macs']:,} MACs, {network['operations']:,} other operations"
+    )
     if network["weights"] == "random":
         print("  no weights named: checked with random ones")
     for verdict in verdicts:

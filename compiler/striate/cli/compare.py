@@ -11,12 +11,11 @@ import typer
 from striate.cli.arguments import Calibration, Data, Model, NoFallback, On, Weights
 
 if TYPE_CHECKING:
-    from striate_runtime.compare import Comparison, Result
-
     from striate.cli.console import Progress
     from striate.machine import Machine
     from striate.pipeline import Compilation
     from striate.tensor import Array
+    from striate_runtime.compare import Comparison, Result
 
 
 def compare(
@@ -27,16 +26,17 @@ def compare(
     weights: Weights = None,
     calibration: Calibration = None,
     no_fallback: NoFallback = False,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': to stdout).")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': to stdout).")
+    ] = None,
 ) -> None:
     """Compile for each machine, run all on the same data, and print one table with every figure's basis."""
     import json as json_text
 
-    from striate_runtime.compare import to_json
-    from striate_runtime.report.table import comparison_table
-
     from striate.cli import console
     from striate.cli.arguments import writable, write_text
+    from striate_runtime.compare import to_json
+    from striate_runtime.report.table import comparison_table
 
     to_stdout = json is not None and str(json) == "-"
     writable(None if to_stdout else json)
@@ -61,13 +61,12 @@ def _compare(
     fallback: bool,
     progress: Progress,
 ) -> Comparison:
-    from striate_runtime.compare import Comparison, accuracy
-
     from striate.data import load_arrays, load_labels
     from striate.diagnostics import CompileError, Diagnostic
     from striate.interpreter import interpret
     from striate.pipeline import read
     from striate.targets import find
+    from striate_runtime.compare import Comparison, accuracy
 
     compilation = read(model, weights=weights, calibration=calibration)
     machines = _machines(compilation, on)
@@ -77,7 +76,9 @@ def _compare(
         data = compilation.base / compilation.experiment.data
     if data is None:
         message = f"'{compilation.graph.name}' is to be compared on no data"
-        raise CompileError(Diagnostic("bad-data", message, help="write 'data \"FILE.npz\"' in the compare section, or pass --data"))
+        raise CompileError(
+            Diagnostic("bad-data", message, help="write 'data \"FILE.npz\"' in the compare section, or pass --data")
+        )
     inputs = load_arrays(data, compilation.graph.inputs)
     labels = load_labels(data, len(next(iter(inputs.values()))))
     inputs = {name: array[:samples] for name, array in inputs.items()}
@@ -122,13 +123,13 @@ def _result(
     progress: Progress,
 ) -> Result:
     import numpy as np
-    from striate_runtime import open_device
-    from striate_runtime.compare import Result, accuracy, agreement
-    from striate_runtime.device import SteppedDevice
 
     from striate.interpreter import interpret
     from striate.pipeline import lower
     from striate.targets import find
+    from striate_runtime import open_device
+    from striate_runtime.compare import Result, accuracy, agreement
+    from striate_runtime.device import SteppedDevice
 
     program = lower(compilation, machine, progress=progress)
     at_steps: dict[int, float] = {}

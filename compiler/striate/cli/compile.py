@@ -10,10 +10,9 @@ import typer
 from striate.cli.arguments import Calibration, Json, Model, OneMachine, Weights
 
 if TYPE_CHECKING:
-    from striate_runtime.program import Program
-
     from striate.graph import Graph
     from striate.pipeline import Compilation
+    from striate_runtime.program import Program
 
 STAGES = ("graph", "optimised", "quantized", "kernels", "plan", "mapping")
 
@@ -21,18 +20,24 @@ STAGES = ("graph", "optimised", "quantized", "kernels", "plan", "mapping")
 def compile(
     model: Model,
     on: OneMachine = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The program file to write.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The program file to write.", show_default=False)
+    ] = None,
     weights: Weights = None,
     calibration: Calibration = None,
-    emit: Annotated[str | None, typer.Option(metavar="STAGE", help=f"Print a stage instead: {', '.join(STAGES)}.")] = None,
-    print_after: Annotated[str | None, typer.Option(metavar="PASS", help="Print the graph after this pass ('all': after each).")] = None,
+    emit: Annotated[
+        str | None, typer.Option(metavar="STAGE", help=f"Print a stage instead: {', '.join(STAGES)}.")
+    ] = None,
+    print_after: Annotated[
+        str | None, typer.Option(metavar="PASS", help="Print the graph after this pass ('all': after each).")
+    ] = None,
     time_passes: Annotated[bool, typer.Option("--time-passes", help="Print each pass's rewrites and time.")] = False,
     json: Json = False,
 ) -> None:
     """Compile a network for one machine."""
     from striate.cli import console
     from striate.cli.arguments import machines, writable
-    from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+    from striate.diagnostics import CompileError, Diagnostic
     from striate.pipeline import lower, read
 
     _known("stage", emit, STAGES)
@@ -77,7 +82,7 @@ def _pass_names() -> tuple[str, ...]:
     return (*(p.__name__ for p in PASSES), "quantize")
 
 
-def _printer(name: str | None):  # noqa: ANN202
+def _printer(name: str | None):
     if name is None:
         return None
 

@@ -63,7 +63,9 @@ def fmt(
 
 
 def explain(
-    codes: Annotated[list[str] | None, typer.Argument(help="Error codes; none lists them all.", show_default=False)] = None,
+    codes: Annotated[
+        list[str] | None, typer.Argument(help="Error codes; none lists them all.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Explain an error code: what it means, an example that causes it, and what would be right."""
@@ -73,12 +75,23 @@ def explain(
 
     unknown = [code for code in codes or () if code not in CODES]
     if unknown:
-        mistakes = [Diagnostic("unknown-code", f"there is no error '{c}'", help=did_you_mean(c, CODES)) for c in unknown]
+        mistakes = [
+            Diagnostic("unknown-code", f"there is no error '{c}'", help=did_you_mean(c, CODES)) for c in unknown
+        ]
         raise CompileError(mistakes)
     wanted = [explain(code) for code in codes or CODES]
     if json:
-        console.print_json({"format": 1, "codes": [{"code": e.code, "summary": e.summary, "example": e.example, "fix": e.fix} for e in wanted]})
+        console.print_json(
+            {
+                "format": 1,
+                "codes": [{"code": e.code, "summary": e.summary, "example": e.example, "fix": e.fix} for e in wanted],
+            }
+        )
     elif not codes:
         print("\n".join(f"{e.code:<24} {e.summary.splitlines()[0]}" for e in wanted))
     else:
-        print("\n\n".join(f"{e.code}: {e.summary}\n\nFor example:\n\n{e.example.rstrip()}\n\nInstead: {e.fix}" for e in wanted))
+        print(
+            "\n\n".join(
+                f"{e.code}: {e.summary}\n\nFor example:\n\n{e.example.rstrip()}\n\nInstead: {e.fix}" for e in wanted
+            )
+        )

@@ -47,7 +47,10 @@ def report(error: Exception, *, as_json: bool) -> None:
         print(f"\n{len(diagnostics)} errors", file=sys.stderr)
     codes = sorted({d.code for d in diagnostics if isinstance(error, CompileError)})
     if codes:
-        print(f"\nMore about {'this' if len(codes) == 1 else 'these'}: striate explain {' '.join(codes[:3])}", file=sys.stderr)
+        print(
+            f"\nMore about {'this' if len(codes) == 1 else 'these'}: striate explain {' '.join(codes[:3])}",
+            file=sys.stderr,
+        )
 
 
 _json = as_json

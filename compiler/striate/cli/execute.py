@@ -12,20 +12,23 @@ import typer
 from striate.cli.arguments import Calibration, Data, Json, NoFallback, OneMachine, Weights
 
 if TYPE_CHECKING:
+    from striate.cli.console import Progress
+    from striate.tensor import Array
     from striate_runtime.profile import Profile
     from striate_runtime.program import Program
 
-    from striate.cli.console import Progress
-    from striate.tensor import Array
-
-ModelOrProgram = Annotated[Path, typer.Argument(help="A .striate file, or a program that 'compile' wrote.", show_default=False)]
+ModelOrProgram = Annotated[
+    Path, typer.Argument(help="A .striate file, or a program that 'compile' wrote.", show_default=False)
+]
 Samples = Annotated[int | None, typer.Option(min=1, help="Use only the first so many samples.")]
 
 
 def run(
     model: ModelOrProgram,
     data: Data = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the outputs go, as .npz.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the outputs go, as .npz.", show_default=False)
+    ] = None,
     on: OneMachine = None,
     samples: Samples = None,
     weights: Weights = None,
@@ -35,11 +38,11 @@ def run(
 ) -> None:
     """Run a network on a machine, and keep or summarise its outputs."""
     import numpy as np
-    from striate_runtime import open_device
-    from striate_runtime.compare import accuracy
 
     from striate.cli import console
     from striate.cli.arguments import writable
+    from striate_runtime import open_device
+    from striate_runtime.compare import accuracy
 
     writable(output)
     with console.progress() as progress:
@@ -75,16 +78,18 @@ def profile(
     weights: Weights = None,
     calibration: Calibration = None,
     no_fallback: NoFallback = False,
-    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-layer table as CSV.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-layer table as CSV.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """What running a network takes: latency, energy as a stack, memory, by layer; every figure with its basis."""
     import msgspec
-    from striate_runtime import open_device
-    from striate_runtime.report.table import profile_table
 
     from striate.cli import console
     from striate.cli.arguments import writable, write_text
+    from striate_runtime import open_device
+    from striate_runtime.report.table import profile_table
 
     writable(table)
     with console.progress() as progress:
@@ -109,11 +114,10 @@ def _prepare(
     progress: Progress,
 ) -> tuple[Program, dict[str, Array], Array | None]:
     """The program, its inputs, and labels where the data file has them."""
-    from striate_runtime import load
-
     from striate.data import load_arrays, load_labels
     from striate.diagnostics import CompileError, Diagnostic
     from striate.tensor import TensorType
+    from striate_runtime import load
 
     if model.suffix == ".zip":
         given = {"--on": on, "--weights": weights, "--calibration": calibration}
@@ -159,5 +163,7 @@ def _csv(profile: Profile) -> str:
     writer.writerow(["layer", "operator", "latency_us", *(f"energy_uj_{part}" for part in parts), *counts])
     for layer in profile.layers:
         energies = [layer.energy_uj.get(part) for part in parts]
-        writer.writerow([layer.layer, layer.operator, layer.latency_us, *energies, *(layer.counts.get(n) for n in counts)])
+        writer.writerow(
+            [layer.layer, layer.operator, layer.latency_us, *energies, *(layer.counts.get(n) for n in counts)]
+        )
     return text.getvalue()

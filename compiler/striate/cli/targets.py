@@ -10,24 +10,25 @@ import msgspec
 from striate.cli import console
 
 if TYPE_CHECKING:
-    from striate_runtime.hardware import Hardware, Limit, Quantity
-
     from striate.targets.schema import Option
+    from striate_runtime.hardware import Limit, Quantity
 
 
 def every(as_json: bool) -> None:
     """Every machine that is described here: name, what it is, the options its spec takes."""
     from rich.table import Table
-    from striate_runtime.hardware import ALIASES, HARDWARE, load_hardware
 
     from striate.targets.find import target_of
+    from striate_runtime.hardware import ALIASES, HARDWARE, load_hardware
 
     rows: list[dict[str, object]] = []
     for name in HARDWARE:
         hardware = load_hardware(name)
         aliases = [alias for alias, meant in ALIASES.items() if meant == name]
         options = target_of(hardware).options
-        rows.append({"name": name, "aliases": aliases, "kind": hardware.kind, "title": hardware.title, "options": options})
+        rows.append(
+            {"name": name, "aliases": aliases, "kind": hardware.kind, "title": hardware.title, "options": options}
+        )
     if as_json:
         console.print_json({"format": 1, "machines": msgspec.to_builtins(rows)})
         return
@@ -35,7 +36,9 @@ def every(as_json: bool) -> None:
     for row in rows:
         names = ", ".join([str(row["name"]), *row["aliases"]])  # type: ignore[misc]
         table.add_row(names, str(row["kind"]), str(row["title"]), "\n".join(map(_option, row["options"])))  # type: ignore[arg-type]
-    console.show(table, "A path to your own .toml works wherever a name does; 'striate targets NAME' prints a machine's figures.")
+    console.show(
+        table, "A path to your own .toml works wherever a name does; 'striate targets NAME' prints a machine's figures."
+    )
 
 
 def one(name: str, as_json: bool) -> None:
@@ -50,15 +53,32 @@ def one(name: str, as_json: bool) -> None:
     if as_json:
         listed = {field: msgspec.to_builtins(figure) for field, figure in figures}
         options = msgspec.to_builtins(target.options)
-        console.print_json({"format": 1, "name": hardware.name, "kind": hardware.kind, "title": hardware.title, "options": options, "figures": listed})
+        console.print_json(
+            {
+                "format": 1,
+                "name": hardware.name,
+                "kind": hardware.kind,
+                "title": hardware.title,
+                "options": options,
+                "figures": listed,
+            }
+        )
         return
-    table = Table("figure", "value", "grade", "scope", "source", title=f"{hardware.title} ({hardware.name})", title_justify="left")
+    table = Table(
+        "figure", "value", "grade", "scope", "source", title=f"{hardware.title} ({hardware.name})", title_justify="left"
+    )
     table.columns[1].justify = "right"
     for field, figure in figures:
-        band = "" if figure.low is None and figure.high is None else f"\n{_number(figure.low)} to {_number(figure.high)}"
+        band = (
+            "" if figure.low is None and figure.high is None else f"\n{_number(figure.low)} to {_number(figure.high)}"
+        )
         source = f"{figure.source}\n({figure.note})" if figure.note else figure.source
         table.add_row(field, _number(figure.value) + band, figure.grade or "–", figure.scope, source)
-    console.show(table, "options: " + "; ".join(map(_option, target.options)), "An unpublished figure is 'unknown'; a result that needs it says so.")
+    console.show(
+        table,
+        "options: " + "; ".join(map(_option, target.options)),
+        "An unpublished figure is 'unknown'; a result that needs it says so.",
+    )
 
 
 def _figures(section: msgspec.Struct, path: str) -> Iterator[tuple[str, Quantity | Limit]]:

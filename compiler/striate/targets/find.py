@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 
-from striate_runtime.hardware import ALIASES, HARDWARE, Hardware, HardwareError, load_hardware
-
 from striate.diagnostics import CompileError, Diagnostic, did_you_mean
 from striate.machine import Machine
 from striate.targets.schema import Options, Target
+from striate_runtime.hardware import ALIASES, HARDWARE, Hardware, HardwareError, load_hardware
 
 TARGETS = {
     "gpu": "striate.targets.gpu",

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from striate_runtime.hardware import Hardware
-from striate_runtime.program import Program
-
 from striate.diagnostics import CompileError, Diagnostic, did_you_mean
 from striate.graph import Graph
 from striate.machine import Machine, OptionValue
 from striate.tensor import Array
+from striate_runtime.hardware import Hardware
+from striate_runtime.program import Program
 
 Options = Mapping[str, OptionValue]
 Progress = Callable[[str, int, int], None]

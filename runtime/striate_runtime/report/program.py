@@ -40,8 +40,9 @@ def plan_text(program: Program) -> str:
     for buffer in body.buffers:
         type = f"{buffer.dtype}{list(buffer.shape)}"
         lines.append(f"{buffer.name:<32} {type:<20} {buffer.offset:>10,} {buffer.bytes:>10,}")
-    reuse = body.arena_bytes / max(body.arena_bytes_without_reuse, 1)
-    lines += [f"arena: {body.arena_bytes:,} bytes per sample, {reuse:.0%} of {body.arena_bytes_without_reuse:,} without reuse", ""]
+    without = body.arena_bytes_without_reuse
+    reuse = body.arena_bytes / max(without, 1)
+    lines += [f"arena: {body.arena_bytes:,} bytes per sample, {reuse:.0%} of {without:,} without reuse", ""]
     lines.append(f"{'launch':<28} {'kernel':<18} {'rows':>9} {'macs':>14} {'stands for'}")
     for launch in body.launches:
         kernel = launch.candidates[0].kernel
@@ -56,13 +57,13 @@ def mapping_text(program: Program) -> str:
         return f"{program.machine} has no cores to map to: 'plan' shows its memory\n"
     body = msgspec.convert(program.body, NeuromorphicBody)
     layers = {population.name: population.layer for population in body.populations}
-    lines = [f"{'core':>4} {'chip':>4} {'x,y':>7} {'layer':<20} {'channels':>10} {'rows':>8} {'columns':>8}  uses (* is the fullest)"]
+    head = f"{'core':>4} {'chip':>4} {'x,y':>7} {'layer':<20} {'channels':>10} {'rows':>8} {'columns':>8}"
+    lines = [f"{head}  uses (* is the fullest)"]
     for core in body.cores:
-        block = [f"{low}..{high - 1}" for low, high in (core.channels, core.rows, core.columns)]
-        place = f"{core.x},{core.y}"
-        lines.append(
-            f"{core.index:>4} {core.chip:>4} {place:>7} {layers[core.population]:<20} {block[0]:>10} {block[1]:>8} {block[2]:>8}  {_uses(core)}"
-        )
+        channels, rows, columns = (f"{low}..{high - 1}" for low, high in (core.channels, core.rows, core.columns))
+        place, layer = f"{core.x},{core.y}", layers[core.population]
+        block = f"{core.index:>4} {core.chip:>4} {place:>7} {layer:<20} {channels:>10} {rows:>8} {columns:>8}"
+        lines.append(f"{block}  {_uses(core)}")
     per_layer = Counter(layers[core.population] for core in body.cores)
     lines.append(f"{len(body.cores)} cores: " + ", ".join(f"{layer} {count}" for layer, count in per_layer.items()))
     return "\n".join(lines) + "\n"
