@@ -1,0 +1,315 @@
+"""The command line: what each command prints, and what a user's mistake gets."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DIGITS, Striate
+from safetensors.numpy import load_file, save_file
+
+LENET = DIGITS / "lenet5.striate"
+TEST_SET = DIGITS / "digits_test.npz"
+
+TINY = """
+network tiny(image: f32[1, 6, 6]) -> y {
+  weights init(0)
+  y = image |> conv2d(2, 3) |> relu |> flatten |> linear(3)
+}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.striate"
+    path.write_text(TINY)
+    rng = np.random.default_rng(0)
+    image, label = rng.uniform(0, 1, (4, 1, 6, 6)).astype(np.float32), np.arange(4) % 3
+    np.savez(tmp_path / "tiny.npz", image=image, label=label)
+    return path
+
+
+# -- what the commands do
+
+
+def test_help_has_an_example_for_every_command(striate: Striate) -> None:
+    commands = ("check", "compile", "run", "profile", "compare", "targets", "fmt", "explain")
+    overview = striate("--help").out
+    for command in commands:
+        assert command in overview
+        outcome = striate(command, "--help")
+        assert outcome.code == 0
+        assert f"striate {command}" in re.sub(r"\s+", " ", outcome.out.split("Example:")[1])
+
+
+def test_wrong_usage_ends_with_2(striate: Striate) -> None:
+    assert striate("compile").code == 2
+    assert striate("no-such-command").code == 2
+    assert striate("check", LENET, "--no-such-option").code == 2
+
+
+def test_check_counts_parameters_and_work(striate: Striate) -> None:
+    report = json.loads(striate("check", LENET, "--json").out)
+    assert report["format"] == 1
+    assert report["parameters"] == 61_706
+    assert report["macs"] == 28 * 28 * 6 * 25 + 10 * 10 * 16 * 150 + 400 * 120 + 120 * 84 + 84 * 10
+    assert [machine["ok"] for machine in report["machines"]] == [True] * 4
+
+
+def test_check_ends_with_1_where_a_machine_cannot(striate: Striate, tmp_path: Path) -> None:
+    path = tmp_path / "soft.striate"
+    path.write_text("network n(x: f32[4]) -> y {\n  weights init(0)\n  h = x |> softmax(1)\n  y = h |> linear(2)\n}\n")
+    outcome = striate("check", path, "--on", "loihi1(coding=rate)")
+    assert outcome.code == 1
+    assert "error[cannot-lower]" in outcome.out
+    assert "softmax" in outcome.out
+
+
+def test_a_compiled_program_runs_and_is_reproducible(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    first, second, logits = tmp_path / "a.zip", tmp_path / "b.zip", tmp_path / "y.npz"
+    data = tmp_path / "tiny.npz"
+    on = "loihi2(coding=graded)"
+    for path in (first, second):
+        assert striate("compile", tiny, "--on", on, "--calibration", data, "-o", path).code == 0
+    assert first.read_bytes() == second.read_bytes()
+    outcome = striate("run", first, "--data", data, "-o", logits)
+    assert outcome.code == 0, outcome.err
+    with np.load(logits) as outputs:
+        assert outputs["y"].shape == (4, 3)
+    assert "accuracy" in outcome.out
+
+
+def test_emit_shows_each_stage_as_text(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    data = tmp_path / "tiny.npz"
+    assert "conv2d(2, 3" in striate("compile", tiny, "--emit", "graph").out
+    assert "requantize" in striate("compile", tiny, "--calibration", data, "--emit", "quantized").out
+    mapping = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", "mapping").out
+    assert "cores:" in mapping
+    assert "@triton.jit" in striate("compile", tiny, "--on", "gpu", "--emit", "kernels").out
+    assert "arena" in striate("compile", tiny, "--on", "gpu", "--emit", "plan").out
+
+
+def test_print_after_prints_the_graph_after_a_pass(striate: Striate, tiny: Path) -> None:
+    outcome = striate("compile", tiny, "--emit", "optimised", "--print-after", "all", "--time-passes")
+    assert "# after remove_dead_nodes" in outcome.out
+    assert "rewrites" in outcome.out
+
+
+def test_profile_gives_every_figure_a_basis(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    data, table = tmp_path / "tiny.npz", tmp_path / "layers.csv"
+    outcome = striate(
+        "profile",
+        tiny,
+        "--on",
+        "loihi2(coding=graded)",
+        "--calibration",
+        data,
+        "--data",
+        data,
+        "--json",
+        "--csv",
+        table,
+    )
+    assert outcome.code == 0, outcome.err
+    profile = json.loads(outcome.out)
+    assert profile["format"] == 1
+    assert profile["latency_us"]["basis"] == "emulated"
+    assert {figure["basis"] for figure in profile["energy_uj"]["stack"].values()} == {"emulated"}
+    assert table.read_text().startswith("layer,operator,latency_us")
+
+
+def test_targets_lists_machines_and_prints_one_with_sources(striate: Striate) -> None:
+    listing = striate("targets")
+    assert "loihi2" in listing.out
+    assert "coding=" in listing.out
+    one = json.loads(striate("targets", "loihi1", "--json").out)
+    assert one["name"] == "loihi1_sanafe25"
+    assert all(figure["source"] for figure in one["figures"].values())
+
+
+def test_fmt_is_idempotent_and_check_only_looks(striate: Striate, tmp_path: Path) -> None:
+    path = tmp_path / "n.striate"
+    path.write_text("network n(x:f32[4])->y{ # kept\n y=x|>relu\n}\n")
+    before = path.read_text()
+    assert striate("fmt", path, "--check").code == 1
+    assert path.read_text() == before
+    assert striate("fmt", path).code == 0
+    assert "# kept" in path.read_text()
+    assert striate("fmt", path, "--check").code == 0
+
+
+def test_explain_knows_its_codes_and_the_nearest_one(striate: Striate) -> None:
+    assert "For example" in striate("explain", "shape-mismatch").out
+    outcome = striate("explain", "shape-mismach")
+    assert outcome.code == 1
+    assert "did you mean 'shape-mismatch'" in outcome.err
+
+
+# -- what mistakes get
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty-file"),
+        ("network n(x: f32[4]) -> y { y = x |> relo }", "unknown-operator"),
+        ("network n(x: f32[1, 8, 8]) -> y { y = x |> conv2d(4, 3, strid=2) }", "unknown-attribute"),
+        ("network n(x: f32[4]) -> y { y = add(x) }", "wrong-arity"),
+        ("network n(x: f32[1, 8, 8]) -> y { y = x |> max_pool2d(9) }", "shape-mismatch"),
+        ("network n(x: f32[4]) -> y { y = z |> relu }", "unknown-name"),
+        ("network n(x: f32[4]) -> y { y = x |> relu\n y = x |> tanh }", "name-used-twice"),
+        ("block b(x) -> y { y = x |> b }\nnetwork n(x: f32[4]) -> y { y = x |> b }", "recursive-block"),
+        ("network n(x: f32[4]) -> y { y = " + "(" * 10_000 + "x" + ")" * 10_000 + " }", "nesting-too-deep"),
+        ("network n(x: f32[4]) -> y {\n  weights \"no-such.safetensors\"\n  y = x |> linear(2)\n}", "bad-weights"),
+        ("network n(x: f32[4]) -> y { y = x |> linear(2) }", "missing-weights"),
+    ],
+)  # fmt: skip
+def test_a_wrong_network_gets_a_diagnostic(striate: Striate, tmp_path: Path, text: str, code: str) -> None:
+    path = tmp_path / "n.striate"
+    path.write_text(text)
+    outcome = striate("compile", path, "-o", tmp_path / "out.zip")
+    refused(outcome, code)
+    assert [p.name for p in tmp_path.iterdir()] == ["n.striate"]
+
+
+def test_every_mistake_in_a_file_is_reported_at_once(striate: Striate, tmp_path: Path) -> None:
+    path = tmp_path / "n.striate"
+    path.write_text("network n(x: f32[4]) -> y {\n  a = x |> relo\n  b = x |> sigmoyd\n  y = a + c\n}\n")
+    outcome = striate("check", path)
+    assert outcome.err.count("error[") == 3
+    assert "did you mean 'relu'" in outcome.err
+    assert "did you mean 'sigmoid'" in outcome.err
+
+
+def test_a_binary_file_is_not_text(striate: Striate, tmp_path: Path) -> None:
+    path = tmp_path / "n.striate"
+    path.write_bytes(bytes(range(256)))
+    refused(striate("check", path), "not-text")
+
+
+def test_a_missing_file_is_named(striate: Striate, tmp_path: Path) -> None:
+    refused(striate("check", tmp_path / "none.striate"), "unreadable-file")
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "nan", "not-safetensors", "hash"])
+def test_wrong_weights_are_named_with_tensor_and_shape(striate: Striate, tmp_path: Path, damage: str) -> None:
+    tensors = load_file(DIGITS / "lenet5.safetensors")
+    text = LENET.read_text()
+    if damage == "missing":
+        tensors["conv1.wieght"] = tensors.pop("conv1.weight")
+    elif damage == "shape":
+        tensors["conv1.weight"] = tensors["conv1.weight"][:, :, :3].copy()
+    elif damage == "nan":
+        tensors["fc1.bias"][3] = np.nan
+    elif damage == "hash":
+        text = text.replace('"lenet5.safetensors"', '"lenet5.safetensors" sha256 "' + "0" * 64 + '"')
+    save_file(tensors, tmp_path / "lenet5.safetensors")
+    if damage == "not-safetensors":
+        (tmp_path / "lenet5.safetensors").write_bytes(b"nothing of the kind")
+    (tmp_path / "n.striate").write_text(text)
+    outcome = striate("compile", tmp_path / "n.striate", "--emit", "graph")
+    refused(outcome, "bad-weights")
+    word = {"missing": "conv1.wieght", "shape": "[6, 1, 3, 5]", "nan": "fc1.bias"}.get(damage, "lenet5.safetensors")
+    assert word in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "words"),
+    [
+        ("loihi3", "unknown-machine", "did you mean 'loihi2'"),
+        ("gpu(precison=i8)", "bad-machine", "did you mean 'precision'"),
+        ("gpu(precision=i4)", "bad-machine", "f16"),
+        ("gpu(batch=0)", "bad-machine", "1"),
+        ("loihi2(coding=", "bad-machine", ""),
+        ("no-such.toml", "bad-hardware", "no-such.toml"),
+    ],
+)
+def test_a_wrong_machine_is_refused_with_what_is_legal(striate: Striate, spec: str, code: str, words: str) -> None:
+    outcome = striate("compare", LENET, "--on", spec)
+    refused(outcome, code)
+    assert words in outcome.err
+
+
+def test_a_hardware_file_is_checked_field_by_field(striate: Striate, tmp_path: Path) -> None:
+    from striate_runtime.hardware import load_hardware
+
+    text = load_hardware("loihi2").text
+    for changed, words in (
+        (text.replace("neuron_slots", "neuron_slotz"), "neuron_slot"),
+        (text.replace("[policy]", "[policies]"), "polic"),
+        (re.sub(r"neuron_slots = \{ value = \d+", "neuron_slots = { value = -5", text), "negative"),
+    ):
+        assert changed != text
+        (tmp_path / "my.toml").write_text(changed)
+        outcome = striate("check", LENET, "--on", tmp_path / "my.toml")
+        assert outcome.code == 1
+        assert words in outcome.out + outcome.err
+        assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_a_chip_too_small_names_layer_limit_used_and_allowed(striate: Striate, tmp_path: Path) -> None:
+    from striate_runtime.hardware import load_hardware
+
+    text = load_hardware("loihi2").text
+    small = re.sub(r"mesh_(width|height) = \{ value = \d+", r"mesh_\1 = { value = 1", text)
+    small = re.sub(r"\nchips = \{ value = \d+", r"\nchips = { value = 1", small)
+    small = re.sub(r"neuron_slots = \{ value = \d+", "neuron_slots = { value = 64", small)
+    (tmp_path / "small.toml").write_text(small)
+    outcome = striate("compile", LENET, "--on", tmp_path / "small.toml", "-o", tmp_path / "out.zip")
+    refused(outcome, "does-not-fit")
+    assert not (tmp_path / "out.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"image": np.ones((2, 1, 28, 27), np.float32)}, "[2, 1, 28, 27]"),
+        ({"image": np.array(["a", "b"])}, "its shape is [2]"),
+        ({"picture": np.ones((2, 1, 28, 28), np.float32)}, "'image'"),
+        ({"image": np.full((2, 1, 28, 28), np.nan, np.float32)}, "NaN"),
+        ({"image": np.ones((2, 1, 28, 28), np.float32), "label": np.arange(3)}, "'label'"),
+    ],
+)
+def test_wrong_inputs_are_refused(
+    striate: Striate,
+    tmp_path: Path,
+    arrays: dict[str, np.ndarray],
+    words: str,  # type: ignore[type-arg]
+) -> None:
+    np.savez(tmp_path / "d.npz", allow_pickle=False, **arrays)
+    outcome = striate("compare", LENET, "--on", "loihi2(coding=graded)", "--data", tmp_path / "d.npz")
+    refused(outcome, "bad-data")
+    assert words in outcome.err
+
+
+def test_a_truncated_program_is_refused(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    data, whole, cut = tmp_path / "tiny.npz", tmp_path / "whole.zip", tmp_path / "cut.zip"
+    assert striate("compile", tiny, "--on", "loihi2", "--calibration", data, "-o", whole).code == 0
+    cut.write_bytes(whole.read_bytes()[:-200])
+    outcome = striate("run", cut, "--data", data)
+    refused(outcome, "program-error")
+    assert "cut.zip" in outcome.err
+
+
+def test_integers_without_calibration_say_what_is_missing(striate: Striate, tiny: Path) -> None:
+    refused(striate("compile", tiny, "--on", "gpu(precision=i8)"), "needs-calibration")
+
+
+def test_errors_are_json_on_request(striate: Striate, tmp_path: Path) -> None:
+    path = tmp_path / "n.striate"
+    path.write_text("network n(x: f32[4]) -> y { y = x |> relo }")
+    report = json.loads(striate("check", path, "--json").out)
+    assert report["errors"][0]["code"] == "unknown-operator"
+    assert report["errors"][0]["line"] == 1
+
+
+def refused(outcome: object, code: str) -> None:
+    from conftest import Outcome
+
+    assert isinstance(outcome, Outcome)
+    assert outcome.code == 1, outcome
+    assert f"error[{code}]" in outcome.err, outcome.err
+    assert "Traceback" not in outcome.err
