@@ -1,36 +1,63 @@
 """THE TABLE of operators, by the name the language calls them. A new operator is one class and one line here."""
 
+from striate.operators.activation import Elu, Gelu, HardSigmoid, HardSwish, Sigmoid, Silu, Tanh
 from striate.operators.arithmetic import Add, Div, Mul, Sub
-from striate.operators.convolution import Conv2d
+from striate.operators.constant import Constant
+from striate.operators.convolution import Conv1d, Conv2d
 from striate.operators.linear import Linear, Matmul
-from striate.operators.normalization import BatchNorm
+from striate.operators.normalization import BatchNorm, LogSoftmax, Softmax
 from striate.operators.pointwise import Clip, LeakyRelu, Prelu, Relu, Relu6
 from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, SumPool2d
 from striate.operators.quantized import Dequantize, Lookup, Quantize, Requantize
+from striate.operators.reduction import Argmax, ReduceMax, ReduceMean, ReduceSum
+from striate.operators.resampling import Upsample
 from striate.operators.schema import Operator
-from striate.operators.shaping import Flatten
+from striate.operators.shaping import Concat, Flatten, Pad, Permute, Reshape, Slice
+from striate.operators.transposed import ConvTranspose2d
 
 OPERATORS: dict[str, type[Operator]] = {
     operator.name: operator
     for operator in (
         Conv2d,
+        Conv1d,
+        ConvTranspose2d,
         Linear,
         Matmul,
         BatchNorm,
+        Softmax,
+        LogSoftmax,
         Relu,
         Relu6,
         Clip,
         LeakyRelu,
         Prelu,
+        Elu,
+        Sigmoid,
+        Tanh,
+        HardSigmoid,
+        HardSwish,
+        Silu,
+        Gelu,
         MaxPool2d,
         AvgPool2d,
         SumPool2d,
         AdaptiveAvgPool2d,
+        Upsample,
         Flatten,
+        Reshape,
+        Permute,
+        Concat,
+        Slice,
+        Pad,
         Add,
         Sub,
         Mul,
         Div,
+        ReduceMean,
+        ReduceSum,
+        ReduceMax,
+        Argmax,
+        Constant,
         Quantize,
         Requantize,
         Dequantize,

@@ -9,8 +9,8 @@ import numpy as np
 
 from striate.operators.numerics import add_bias, narrowed, sum_of_products
 from striate.operators.rules import BYTES, accumulator_type, require, require_at_least, require_rank
-from striate.operators.schema import Case, f16, f32, i8, u8
-from striate.operators.windows import Windowed
+from striate.operators.schema import Case, Operator, f16, f32, i8, u8
+from striate.operators.windows import Windowed, pair
 from striate.tensor import Array, DType, Shape, TensorType
 
 _COLUMN_BYTES = 1 << 27
@@ -104,6 +104,77 @@ class Conv2d(Windowed):
             Case(cls(7, 5, 2, 2), (u8(3, 9, 9),), "u8, ragged"),
             Case(cls(8, 3, padding=1, groups=8), (u8(8, 7, 7),), "u8, depthwise"),
             Case(cls(6, 1, bias=False), (i8(33, 4, 4),), "i8, 1x1"),
+        )
+
+
+@dataclass(frozen=True)
+class Conv1d(Operator):
+    """A learnt filter over a signal: conv2d on an image of one row.
+
+    x: [N, C, L] -> [N, out_channels, L'], L' = (L + left + right - dilation * (kernel - 1) - 1) // stride + 1.
+    weight: [out_channels, C / groups, kernel], bias: [out_channels]. `padding`: one number, (left, right) or `same`.
+    """
+
+    name: ClassVar[str] = "conv1d"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"padding": ("same",)}
+
+    out_channels: int
+    kernel_size: int
+    stride: int = 1
+    padding: int | tuple[int, int] | str = 0
+    dilation: int = 1
+    groups: int = 1
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        """The limits of conv2d."""
+        self.as_conv2d()
+
+    def as_conv2d(self) -> Conv2d:
+        """The convolution that does the same on [N, C, 1, L] with the weight as [K, C / groups, 1, kernel]."""
+        padding = self.padding
+        if not isinstance(padding, str):
+            left, right = pair(padding)
+            padding = (left, right, 0, 0)
+        steps = ((1, self.stride), padding, (1, self.dilation), self.groups, self.bias)
+        return Conv2d(self.out_channels, (1, self.kernel_size), *steps)
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """The shape rule."""
+        require_rank(self.name, "C, L", inputs[0])
+        channels, length = inputs[0]
+        out_channels, _, positions = self.as_conv2d().shape((channels, 1, length))
+        return out_channels, positions
+
+    def dtype(self, *inputs: DType) -> DType:
+        """Floats give their own type, bytes i32."""
+        return accumulator_type(self.name, inputs)
+
+    def parameters(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The weight, and the bias if there is one."""
+        weight = (self.out_channels, inputs[0].shape[0] // self.groups, self.kernel_size)
+        return weight_and_bias(inputs[0].dtype, weight, self.out_channels if self.bias else None)
+
+    def reference(self, *inputs: Array, **parameters: Array) -> Array:
+        """conv2d on an image of one row."""
+        image = {**parameters, "weight": parameters["weight"][:, :, None, :]}
+        return self.as_conv2d().reference(inputs[0][:, :, None, :], **image)[:, :, 0, :]
+
+    def macs(self, *inputs: TensorType) -> int:
+        """One for each weight of its filter, for each number of the result."""
+        return self.result(*inputs).elements * inputs[0].shape[0] // self.groups * self.kernel_size
+
+    @classmethod
+    def cases(cls) -> tuple[Case, ...]:
+        """Every attribute, and integers."""
+        return (
+            Case(cls(8, 3), (f32(3, 11),), "defaults"),
+            Case(cls(6, 5, 2, 2, bias=False), (f32(7, 16),), "stride and padding"),
+            Case(cls(4, 3, 1, (2, 0), 2), (f32(1, 9),), "causal, dilated"),
+            Case(cls(9, 4, padding="same", groups=9), (f32(9, 10),), "same, depthwise"),
+            Case(cls(8, 3), (f16(8, 12),), "half precision"),
+            Case(cls(5, 3, padding=1), (u8(4, 9),), "u8"),
+            Case(cls(6, 3, 2, groups=2), (i8(4, 9),), "i8, groups"),
         )
 
 

@@ -84,14 +84,16 @@ class Matmul(Operator):
         """The shape rule."""
         a, b = inputs
         pair = f"{written(a)} and {written(b)}"
-        require(len(a) >= 2 and len(a) == len(b), f"matmul takes two matrices or two equal stacks of them, not {pair}")
-        require(a[-1] == b[-2], f"matmul needs as many columns as rows: {a[-1]} columns meet {b[-2]} rows in {pair}")
+        require(min(len(a), len(b)) >= 2, f"matmul takes matrices or stacks of them, not {pair}")
+        require(len(a) == len(b), f"matmul takes stacks of one depth, not {pair}")
+        (rows, inner), (other_inner, columns) = a[-2:], b[-2:]
+        require(inner == other_inner, f"matmul: {inner} columns meet {other_inner} rows in {pair}")
         try:
             stack = np.broadcast_shapes(a[:-2], b[:-2])
         except ValueError:
             stack = None
         require(stack is not None, f"the stacks of {pair} do not broadcast")
-        return (*(stack or ()), a[-2], b[-1])
+        return (*(stack or ()), rows, columns)
 
     def dtype(self, *inputs: DType) -> DType:
         """Floats give their own type, bytes i32."""

@@ -32,6 +32,14 @@ class Pool(Windowed):
         )
         return self.slide(inputs[0])
 
+    def total(self, x: Array) -> Array:
+        """The sum of each window's places, in the type of x: [N, C, H, W] -> [N, C, H', W']."""
+        taps = self.taps(x)
+        total = next(taps).copy()
+        for tap in taps:
+            total += tap
+        return total
+
     def operations(self, *inputs: TensorType) -> int:
         """One for each number in each window."""
         kh, kw = self.kernel
@@ -121,9 +129,8 @@ class AvgPool2d(Pool):
     def reference(self, *inputs: Array, **parameters: Array) -> Array:
         """The sum of the window's places, divided."""
         x = widened(inputs[0])
-        return narrowed(
-            sum(self.taps(x), start=x.dtype.type(0)) / self.divisors(*x.shape[2:]).astype(x.dtype), inputs[0]
-        )
+        divisors = self.divisors(*x.shape[2:]).astype(x.dtype)
+        return narrowed(self.total(x) / divisors, inputs[0])
 
     @classmethod
     def cases(cls) -> tuple[Case, ...]:
@@ -165,8 +172,8 @@ class SumPool2d(Pool):
         """The sum of the window's places."""
         x = inputs[0]
         if x.dtype.kind != "f":
-            return wrapped(sum(self.taps(x.astype(np.int64)), start=np.int64(0)))
-        return narrowed(sum(self.taps(widened(x)), start=widened(x).dtype.type(0)), x)
+            return wrapped(self.total(x.astype(np.int64)))
+        return narrowed(self.total(widened(x)), x)
 
     @classmethod
     def cases(cls) -> tuple[Case, ...]:

@@ -123,7 +123,7 @@ class Requantize(Elementwise):
         multiplier, shift = (
             parameters[role].astype(np.int64).reshape(-1, *[1] * (x.ndim - 2)) for role in ("multiplier", "shift")
         )
-        assert shift.min() >= 1 and shift.max() <= 62, "a requantize shifts by 1 to 62 bits"
+        assert ((shift >= 1) & (shift <= 62)).all(), "a requantize shifts by 1 to 62 bits"
         half = np.int64(1) << (shift - 1)
         low, high = self.limits
         return np.clip((x * multiplier + half) >> shift, low, high).astype(NUMPY[self.to])

@@ -32,7 +32,9 @@ def require_at_least(lowest: float, **attributes: int | float | Iterable[int] | 
 
 def require_word(word: str, legal: Iterable[str], attribute: str) -> None:
     """The value of a word-valued attribute is one of the legal words."""
-    require(word in tuple(legal), f"{attribute} is one of {', '.join(legal)}, not '{word}'", attribute)
+    words = tuple(legal)
+    allowed = f"is one of {', '.join(words)}" if words else "takes no word"
+    require(word in words, f"{attribute} {allowed}, not '{word}'", attribute)
 
 
 def require_rank(operator: str, layout: str, shape: Shape) -> None:
@@ -42,9 +44,10 @@ def require_rank(operator: str, layout: str, shape: Shape) -> None:
 
 
 def axis_of(dim: int, rank: int, attribute: str = "dim") -> int:
-    """The axis (batch = 0) that `dim` names in a tensor of `rank` dimensions besides the batch; negatives count from the end.
+    """The axis that `dim` names in a tensor of `rank` dimensions besides the batch, which is axis 0.
 
-    The same number indexes the array; one less indexes the shape. Raises OperatorError for the batch or beyond.
+    Negatives count from the end. The axis indexes the array; one less indexes the shape.
+    Raises OperatorError for the batch or beyond.
     """
     axis = dim + rank + 1 if dim < 0 else dim
     require(axis != 0, f"{attribute}={dim} names the batch, which no operator may touch", attribute)

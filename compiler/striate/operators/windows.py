@@ -22,7 +22,7 @@ class Windowed(Operator):
 
     kernel_size: int | tuple[int, int]
     stride: Any  # int | tuple[int, int], and for pools None
-    padding: int | tuple[int, ...] | str
+    padding: Any  # int | tuple[int, ...], and where WORDS say so str
     dilation: int | tuple[int, int] = 1
     ceil_mode: bool = False
 
@@ -81,14 +81,15 @@ class Windowed(Operator):
 
     def declared_pads(self, h: int, w: int) -> tuple[int, int, int, int]:
         """What the author asked to be added, (left, right, top, bottom), without `ceil_mode`'s overhang."""
-        if isinstance(self.padding, str):
+        padding: int | tuple[int, ...] | str = self.padding
+        if isinstance(padding, str):
             (rh, rw), (sh, sw) = self.reach, self.strides
             rows, columns = _same(h, rh, sh), _same(w, rw, sw)
             return columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
-        if isinstance(self.padding, tuple) and len(self.padding) == 4:
-            left, right, top, bottom = self.padding
+        if isinstance(padding, tuple) and len(padding) == 4:
+            left, right, top, bottom = padding
             return left, right, top, bottom
-        rows, columns = pair(self.padding)
+        rows, columns = pair(padding)
         return columns, columns, rows, rows
 
     def positions(self, h: int, w: int) -> tuple[int, int]:
