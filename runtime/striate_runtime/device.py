@@ -101,14 +101,24 @@ def _checked(port: Port, array: Array) -> Array:
     target = np.dtype(_NUMPY[port.dtype])
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"input '{port.name}' holds NaN or infinity")
-    if array.dtype == target or target.kind == "f":
-        return array.astype(target, copy=False)
+    if target.kind == "f":
+        return _narrowed(port, array, target)
+    if array.dtype == target:
+        return array
     if array.dtype.kind == "f":
         raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
     limits = np.iinfo(target)
     if array.size and (array.min() < limits.min or array.max() > limits.max):
         raise InputError(f"input '{port.name}' must be {wanted}; a value given is outside {limits.min}..{limits.max}")
     return array.astype(target)
+
+
+def _narrowed(port: Port, array: Array, target: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):
+        narrowed = array.astype(target, copy=False)
+    if not np.isfinite(narrowed).all():
+        raise InputError(f"input '{port.name}' must be {port.dtype}; a value given is too large for that")
+    return narrowed
 
 
 def _silent(what: str, done: int, total: int) -> None:

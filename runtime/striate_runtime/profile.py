@@ -67,7 +67,7 @@ class Profile(msgspec.Struct, frozen=True):
     """What running `samples` samples in batches of `batch` took, per sample unless a name says otherwise.
 
     `steps` is the number of time steps per sample on a machine that has them. `fallback` is the one line that says
-    that the real machine was absent and what stood in for it.
+    that the real machine was absent and what stood in for it. `notes` say how the run was made, where a reader may ask.
     """
 
     machine: str
@@ -85,4 +85,5 @@ class Profile(msgspec.Struct, frozen=True):
     cores: tuple[CoreProfile, ...] = ()
     counts: dict[str, float] = {}
     fallback: str | None = None
+    notes: tuple[str, ...] = ()
     versions: dict[str, str] = {}

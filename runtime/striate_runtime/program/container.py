@@ -72,8 +72,26 @@ class Program(msgspec.Struct, frozen=True):
 
     def to_bytes(self) -> bytes:
         """The file's content, the same for the same program."""
+        members = self._members()
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, data in [("manifest.json", self._manifest(members)), *sorted(members.items())]:
+                entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, data, compresslevel=6)
+        return buffer.getvalue()
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything in the program, 16 hex digits: the manifest's, which holds every member's."""
+        return _sha256(self._manifest(self._members()))[:16]
+
+    def _members(self) -> dict[str, bytes]:
         members = {f"arrays/{name}": _raw(array) for name, array in self.arrays.items()}
-        members |= {f"files/{name}": content for name, content in self.files.items()}
+        return members | {f"files/{name}": content for name, content in self.files.items()}
+
+    def _manifest(self, members: Mapping[str, bytes]) -> bytes:
         manifest = _Manifest(
             format=FORMAT,
             target=self.target,
@@ -86,20 +104,7 @@ class Program(msgspec.Struct, frozen=True):
             arrays={name: _ArrayEntry(_NAMES[a.dtype], a.shape) for name, a in sorted(self.arrays.items())},
             members={name: _Member(len(data), _sha256(data)) for name, data in sorted(members.items())},
         )
-        text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for name, data in [("manifest.json", text), *sorted(members.items())]:
-                entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, data, compresslevel=6)
-        return buffer.getvalue()
-
-    @property
-    def digest(self) -> str:
-        """A hash of everything in the program, 16 hex digits."""
-        return _sha256(self.to_bytes())[:16]
+        return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
 
 
 def load(path: str | Path) -> Program:
@@ -154,7 +159,9 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Program:
         version = msgspec.json.decode(text, type=_Version).format
         if version != FORMAT:
             age = "newer" if version > FORMAT else "older"
-            raise ProgramError(f"{path}: written in format {version}, {age} than this runtime, which reads format {FORMAT}")
+            raise ProgramError(
+                f"{path}: written in format {version}, {age} than this runtime, which reads format {FORMAT}"
+            )
         manifest = msgspec.json.decode(text, type=_Manifest)
     except msgspec.MsgspecError as error:
         raise ProgramError(f"{path}: manifest.json is damaged: {error}") from error

@@ -1,0 +1,132 @@
+"""What a GPU would take at least, by the roofline of its description: a formula, and called one everywhere.
+
+    launch time = max(bytes / bandwidth, operations / peak)      total time = sum over launches
+    energy      = bytes x energy per byte + MACs x energy per MAC + constant power x total time
+
+Weights are read once for a batch, so one sample's share is `weight_bytes / batch`. Launch overhead, caches and partly
+filled processors are not modelled: a real run takes longer. What the description leaves unknown stays unknown here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from striate_runtime.gpu.plan import Plan
+from striate_runtime.hardware import Gpu, Quantity
+from striate_runtime.profile import Energy, Figure, LayerProfile
+from striate_runtime.program.gpu import Launch
+
+NOTE = "a lower bound by the roofline: no launch overhead, caches not modelled"
+
+_PEAKS: dict[str, Callable[[Gpu], Quantity]] = {
+    "f16": lambda gpu: gpu.compute.peak_f16_tflops,
+    "f32": lambda gpu: gpu.compute.peak_f32_tflops,
+    "i8": lambda gpu: gpu.compute.peak_i8_tops,
+}
+_MAC_ENERGIES: dict[str, Callable[[Gpu], Quantity]] = {
+    "f16": lambda gpu: gpu.energy.mac_f16_pj,
+    "f32": lambda gpu: gpu.energy.mac_f32_pj,
+    "i8": lambda gpu: gpu.energy.mac_i8_pj,
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Time and energy of one sample when `batch` are run together."""
+
+    latency_us: Figure
+    energy_uj: Energy
+    layers: tuple[LayerProfile, ...]
+
+
+def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
+    """The roofline of every launch, and their sum."""
+    precision = plan.body.precision
+    bandwidth, peak = hardware.memory.bandwidth_gb_per_s, _PEAKS[precision](hardware)
+    per_bit, per_mac = hardware.energy.memory_pj_per_bit, _MAC_ENERGIES[precision](hardware)
+    power = hardware.energy.constant_power_w
+    launches = plan.body.launches
+    times = [_time_us(launch, batch, bandwidth.value, peak.value) for launch in launches]
+    known = [time for time in times if time is not None]
+    total_us = sum(known) if len(known) == len(times) else None
+    moved = sum(moved_bytes(launch, batch) for launch in launches)
+    macs = sum(launch.macs for launch in launches)
+    stack = {
+        "compute": _scaled(per_mac, macs * 1e-6),
+        "memory": _scaled(per_bit, moved * 8e-6),
+        "static": _scaled(power, total_us),
+        "host": _unknown("the host that feeds the GPU is not described"),
+        "io": _unknown("transfers to and from the GPU are not described"),
+    }
+    return Estimate(
+        latency_us=Figure(total_us, "estimated", f"{bandwidth.source}; {peak.source}", note=NOTE),
+        energy_uj=Energy(_total(stack), stack, tuple(name for name, part in stack.items() if part.value is None)),
+        layers=tuple(
+            _layer(launch, batch, time, (per_mac.value, per_bit.value, power.value))
+            for launch, time in zip(launches, times, strict=True)
+        ),
+    )
+
+
+def moved_bytes(launch: Launch, batch: int) -> float:
+    """Bytes to and from memory for one sample of a batch."""
+    return launch.bytes_read + launch.bytes_written + launch.weight_bytes / batch
+
+
+def counts_of(launch: Launch) -> dict[str, float]:
+    """A launch's own counters for one sample; `weight_bytes` is once for a batch."""
+    return {
+        "macs": launch.macs,
+        "bytes_read": launch.bytes_read,
+        "bytes_written": launch.bytes_written,
+        "weight_bytes": launch.weight_bytes,
+    }
+
+
+def _time_us(launch: Launch, batch: int, bandwidth: float | None, peak: float | None) -> float | None:
+    if bandwidth is None or peak is None:
+        return None
+    return max(moved_bytes(launch, batch) / (bandwidth * 1e3), launch.operations / (peak * 1e6))
+
+
+def _layer(
+    launch: Launch, batch: int, time_us: float | None, costs: tuple[float | None, float | None, float | None]
+) -> LayerProfile:
+    per_mac, per_bit, power = costs
+    return LayerProfile(
+        layer=launch.layer,
+        operator=launch.operator,
+        latency_us=time_us,
+        energy_uj={
+            "compute": _times(per_mac, launch.macs * 1e-6),
+            "memory": _times(per_bit, moved_bytes(launch, batch) * 8e-6),
+            "static": _times(power, time_us),
+        },
+        counts=counts_of(launch),
+    )
+
+
+def _scaled(quantity: Quantity, factor: float | None) -> Figure:
+    """A quantity times a factor, its band with it."""
+    note = f"{quantity.grade}: {quantity.note}" if quantity.note else str(quantity.grade or "")
+    low, high = _times(quantity.low, factor), _times(quantity.high, factor)
+    return Figure(_times(quantity.value, factor), "estimated", quantity.source, low, high, note)
+
+
+def _total(stack: dict[str, Figure]) -> Figure:
+    """The sum of the known parts, with the band that theirs make."""
+    parts = [part for part in stack.values() if part.value is not None]
+    value = sum(part.value for part in parts if part.value is not None)
+    low = sum(part.value if part.low is None else part.low for part in parts if part.value is not None)
+    high = sum(part.value if part.high is None else part.high for part in parts if part.value is not None)
+    is_band = low < value or high > value
+    return Figure(value, "estimated", "", low if is_band else None, high if is_band else None, NOTE)
+
+
+def _times(value: float | None, factor: float | None) -> float | None:
+    return None if value is None or factor is None else value * factor
+
+
+def _unknown(note: str) -> Figure:
+    return Figure(None, "estimated", note=note)

@@ -1,0 +1,233 @@
+"""Runs a program on a GPU: weights up, kernels chosen, one CUDA graph per batch size, replayed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from striate_runtime.device import Array, Device, DeviceError, Progress, check_inputs
+from striate_runtime.gpu import choices as kept
+from striate_runtime.gpu.choices import Choices
+from striate_runtime.gpu.driver import Driver, Handle, NoGpuError, open_driver
+from striate_runtime.gpu.estimate import counts_of
+from striate_runtime.gpu.interpreter_process import InterpreterProcess, Trace, is_available
+from striate_runtime.gpu.loaded import Loaded
+from striate_runtime.gpu.measure import Latency, energy_of, measure_power, time_replays
+from striate_runtime.gpu.nvml import Board, open_board
+from striate_runtime.gpu.plan import Plan, from_buffer, read_plan, to_buffer
+from striate_runtime.gpu.stand_in import memory_of, open_stand_in
+from striate_runtime.gpu.tune import load_choices, tune
+from striate_runtime.profile import Figure, LayerProfile, Profile
+from striate_runtime.program import Program
+
+INTERPRETER_LIMIT_S = 120.0
+"""How long the interpreter may take to make the values that kernels are checked against."""
+
+_WARM_UP_REPLAYS = 10
+_TIMED_REPLAYS = 100
+_LATENCY_NOTE = "median over graph replays, p10 to p90; inputs on the GPU, transfers not counted; a batch's share"
+
+
+def open_gpu(program: Program, fallback: bool, progress: Progress) -> Device:
+    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError."""
+    plan = read_plan(program)
+    try:
+        driver = open_driver()
+    except NoGpuError as error:
+        if fallback:
+            return open_stand_in(program, plan, str(error), progress)
+        raise NoGpuError(
+            f"no GPU can be used here: {error}; without --no-fallback the kernels would run in Triton's interpreter"
+        ) from error
+    try:
+        return GpuSession(program, plan, driver, progress)
+    except BaseException:
+        driver.close()
+        raise
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What one batch size needs to run."""
+
+    choices: Choices
+    graph: Handle
+
+
+class GpuSession:
+    """A program on a real GPU, until closed."""
+
+    def __init__(self, program: Program, plan: Plan, driver: Driver, progress: Progress) -> None:
+        self._program, self._plan, self._driver, self._progress = program, plan, driver, progress
+        self._loaded = Loaded(program, plan, driver)
+        self._prepared: dict[int, _Prepared] = {}
+        self._is_open = True
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs `[N, *shape]`, in batches of at most the program's own; a last one that is partial is filled up."""
+        outputs, _ = self._run(check_inputs(self._program.inputs, inputs))
+        return outputs
+
+    def profile(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Profile]:
+        """Outputs, and measured time and energy of replaying the first batch's graph."""
+        outputs, batch = self._run(check_inputs(self._program.inputs, inputs))
+        prepared = self._prepared[batch]
+        latency = time_replays(
+            self._driver,
+            self._loaded.stream,
+            prepared.graph,
+            warm_up=_WARM_UP_REPLAYS,
+            replays=_TIMED_REPLAYS,
+        )
+        board = open_board(self._driver.properties.bus_id)
+        try:
+            return outputs, self._report(prepared, latency, board, batch, len(next(iter(outputs.values()))))
+        finally:
+            if board is not None:
+                board.close()
+
+    def close(self) -> None:
+        """Give back graphs, memory, kernels and the context; twice does nothing more."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._driver.activate()
+        for prepared in self._prepared.values():
+            self._driver.destroy_graph(prepared.graph)
+        self._prepared.clear()
+        self._loaded.close()
+        self._driver.close()
+
+    def __enter__(self) -> GpuSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Running
+
+    def _run(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
+        self._driver.activate()
+        samples = len(next(iter(inputs.values())))
+        batch = min(samples, self._loaded.largest_batch)
+        prepared = self._prepare(inputs, batch)
+        parts: list[dict[str, Array]] = []
+        for start in range(0, samples, batch):
+            self._progress("running on the GPU", start, samples)
+            self._loaded.write_inputs(self._buffers(inputs, start, batch))
+            self._driver.replay(prepared.graph, self._loaded.stream)
+            parts.append(self._read_outputs(batch))
+        self._progress("running on the GPU", samples, samples)
+        return {
+            port.name: np.concatenate([part[port.name] for part in parts])[:samples] for port in self._program.outputs
+        }, batch
+
+    def _buffers(self, inputs: Mapping[str, Array], start: int, batch: int) -> dict[str, Array]:
+        """Input port -> buffer `[batch, *shape]`; what the inputs are short of a batch is zero."""
+        buffers: dict[str, Array] = {}
+        for port in self._program.inputs:
+            part = inputs[port.name][start : start + batch]
+            laid_out = to_buffer(part, port, self._plan.buffers[self._plan.body.inputs[port.name]])
+            missing = [(0, batch - len(part)), *[(0, 0)] * (laid_out.ndim - 1)]
+            buffers[port.name] = np.pad(laid_out, missing)
+        return buffers
+
+    def _read_outputs(self, batch: int) -> dict[str, Array]:
+        regions = {port: self._plan.region(self._plan.body.outputs[port.name], batch) for port in self._program.outputs}
+        return {port.name: from_buffer(self._loaded.read(region), port) for port, region in regions.items()}
+
+    def _prepare(self, inputs: Mapping[str, Array], batch: int) -> _Prepared:
+        if batch not in self._prepared:
+            choices = self._choose(inputs, batch)
+            kernels = load_choices(self._loaded, choices)
+
+            def enqueue() -> None:
+                for kernel in kernels:
+                    self._loaded.start(kernel, batch)
+
+            self._prepared[batch] = _Prepared(choices, self._driver.capture(self._loaded.stream, enqueue))
+        return self._prepared[batch]
+
+    def _choose(self, inputs: Mapping[str, Array], batch: int) -> Choices:
+        properties = self._driver.properties
+        remembered = kept.recall(self._program, self._plan, properties, batch)
+        if remembered is not None:
+            return remembered
+        trace, why = self._interpret(self._buffers(inputs, 0, 1))
+        choices = tune(self._loaded, self._buffers(inputs, 0, batch), trace, why, self._progress)
+        kept.remember(self._program, properties, choices)
+        return choices
+
+    def _interpret(self, inputs: Mapping[str, Array]) -> tuple[Trace | None, str]:
+        """What the interpreter makes of one sample, or why it makes nothing."""
+        if not is_available():
+            return None, "Triton is not installed here"
+        launches = len(self._plan.body.launches)
+        start = time.monotonic()
+
+        def working(launch: int) -> None:
+            self._progress("interpreting GPU kernels to check them", launch, launches)
+            if time.monotonic() - start > INTERPRETER_LIMIT_S:
+                raise DeviceError(f"the interpreter took longer than {INTERPRETER_LIMIT_S:g} s")
+
+        interpreter = InterpreterProcess(self._program, self._plan)
+        try:
+            return interpreter.trace(inputs, working), ""
+        except DeviceError as error:
+            return None, str(error)
+        finally:
+            interpreter.close()
+
+    # Reporting
+
+    def _report(self, prepared: _Prepared, latency: Latency, board: Board | None, batch: int, samples: int) -> Profile:
+        body, properties, share = self._plan.body, self._driver.properties, 1 / batch
+        clocks: dict[str, str] = {}
+
+        def replay_many() -> int:
+            count = max(1, min(1000, int(50_000 / max(latency.median_us, 1.0))))
+            for _ in range(count):
+                self._driver.replay(prepared.graph, self._loaded.stream)
+            if board is not None and not clocks:
+                clocks.update(board.clocks())
+            self._driver.synchronize(self._loaded.stream)
+            return count
+
+        power = measure_power(board, replay_many) if board is not None else None
+        return Profile(
+            machine=self._program.machine,
+            device="gpu",
+            network=self._program.network,
+            batch=batch,
+            samples=samples,
+            latency_us=Figure(
+                latency.median_us * share,
+                "measured",
+                f"CUDA events, {latency.replays} replays",
+                latency.p10_us * share,
+                latency.p90_us * share,
+                _LATENCY_NOTE,
+            ),
+            energy_uj=energy_of(power, batch),
+            memory_bytes=memory_of(self._program, self._plan, batch),
+            layers=tuple(
+                LayerProfile(
+                    layer=launch.layer,
+                    operator=launch.operator,
+                    latency_us=choice.latency_us * share,
+                    energy_uj=dict.fromkeys(("compute", "memory", "static")),
+                    counts=counts_of(launch),
+                )
+                for launch, choice in zip(body.launches, prepared.choices.launches, strict=True)
+            ),
+            counts={
+                "macs": sum(launch.macs for launch in body.launches),
+                "launches": len(body.launches),
+                "batch_latency_us": latency.median_us,
+            },
+            notes=prepared.choices.notes,
+            versions={**body.versions, "gpu": properties.name, "driver": properties.driver, **clocks},
+        )
