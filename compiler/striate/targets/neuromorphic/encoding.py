@@ -7,8 +7,10 @@ neuron sends `x[c, h, w]`, and `SILENT` says that it is a constant 0 that nobody
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -92,14 +94,32 @@ class Encoding:
         return senders[0] if np.array_equal(neurons.reshape(c, h, w), expected) else None
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the host does to a port: number / scale, rounded to the nearest even, clipped, into a population."""
+
+    population: str
+    scale: float
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole graph under a coding. `steps` is how many time steps one sample takes; `outputs` maps names to populations."""
+
+    coding: Literal["graded", "rate"]
+    steps: int
+    encoding: Encoding
+    inputs: dict[str, Given]
+    outputs: dict[str, str]
+
+
 def image_of(shape: Shape) -> Image:
     """A tensor's shape as (channels, rows, columns): `[F]` is (F, 1, 1), `[C, L]` is (C, 1, L)."""
-    if len(shape) == 3:
-        return shape[0], shape[1], shape[2]
-    if len(shape) == 2:
-        return shape[0], 1, shape[1]
-    channels = int(np.prod(shape, dtype=np.int64))
-    return channels, 1, 1
+    if len(shape) <= 1:
+        return math.prod(shape), 1, 1
+    return shape[0], math.prod(shape[1:-1]), shape[-1]
 
 
 def _ends(present: Array, first: list[int]) -> list[int]:

@@ -19,7 +19,7 @@ from striate.operators.pooling import MaxPool2d, SumPool2d
 from striate.operators.quantized import LIMITS, Quantize, Requantize
 from striate.operators.schema import Operator
 from striate.operators.windows import Windowed
-from striate.targets.neuromorphic.encoding import Encoding, image_of
+from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
 from striate.targets.neuromorphic.not_yet import MOVEMENTS
 from striate.targets.neuromorphic.synapses import Rescale, Synapses, Window, connect, convolution, copies, dense, negated, pooling
 from striate.targets.neuromorphic.walk import Refusal, Walk
@@ -62,12 +62,12 @@ Value = Codes | Sum | Reading
 
 
 class Graded:
-    """Encodes one integer graph. `inputs` collects what the host does to each port: population, scale, low, high."""
+    """Encodes one integer graph. `fed` are the ports that the host injects so far."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.encoding = Encoding()
-        self.inputs: dict[str, tuple[str, float, int, int]] = {}
+        self.inputs: dict[str, Given] = {}
         self.fed: dict[str, Codes] = {}
         self.outputs: dict[str, str] = {}
         self.walk: Walk[Value] = Walk(
@@ -89,7 +89,7 @@ class Graded:
             },
         )
 
-    def run(self) -> None:
+    def run(self) -> Encoded:
         """Encode the graph. Raises CompileError[cannot-lower]."""
         for name, type in self.graph.inputs.items():
             if not type.is_float:
@@ -98,6 +98,8 @@ class Graded:
         self.walk.run()
         for output, value in self.graph.outputs.items():
             self.read(output, value)
+        steps = 1 + max(population.fires_at for population in self.encoding.populations.values())
+        return Encoded("graded", steps, self.encoding, self.inputs, self.outputs)
 
     # -- borders
 
@@ -106,7 +108,7 @@ class Graded:
         shape = self.graph.inputs[port].shape
         name = self.encoding.fresh(port)
         self.encoding.add(Population(name, port, image_of(shape), "input", low=low, high=high))
-        self.inputs[port] = (name, scale, low, high)
+        self.inputs[port] = Given(name, scale, low, high)
         return Codes(self.encoding.neurons(name, shape), low, high)
 
     def quantize(self, node: Node) -> Value:
@@ -117,8 +119,9 @@ class Graded:
         wanted = (float(np.float32(operator.scale)), low, high)
         if port not in self.fed:
             self.fed[port] = self.feed(port, *wanted)
-        if self.inputs[port][1:] != wanted:
-            raise Refusal(f"the input '{port}' is already sent at the scale {self.inputs[port][1]:g}")
+        given = self.inputs[port]
+        if (given.scale, given.low, given.high) != wanted:
+            raise Refusal(f"the input '{port}' is already sent at the scale {given.scale:g}")
         return self.fed[port]
 
     def dequantize(self, node: Node) -> Value:
