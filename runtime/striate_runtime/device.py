@@ -98,7 +98,7 @@ def _checked(port: Port, array: Array) -> Array:
         raise InputError(f"input '{port.name}' must be {wanted}; the array given has shape {list(array.shape)}")
     if array.dtype.kind not in "fiu":
         raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
-    target = np.dtype(_NUMPY[port.dtype])
+    target: np.dtype[Any] = np.dtype(_NUMPY[port.dtype])
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"input '{port.name}' holds NaN or infinity")
     if target.kind == "f":
@@ -107,7 +107,7 @@ def _checked(port: Port, array: Array) -> Array:
         return array
     if array.dtype.kind == "f":
         raise InputError(f"input '{port.name}' must be {wanted}; the array given holds {array.dtype}")
-    limits = np.iinfo(target)
+    limits = np.iinfo(target.name)
     if array.size and (array.min() < limits.min or array.max() > limits.max):
         raise InputError(f"input '{port.name}' must be {wanted}; a value given is outside {limits.min}..{limits.max}")
     return array.astype(target)

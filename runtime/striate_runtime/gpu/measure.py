@@ -65,7 +65,7 @@ def measure_power(
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Power:
-    """Read the counter around an idle window, then around replays. `replay_many` runs some, waits, gives their number."""
+    """Read the counter around an idle window, then around replays. `replay_many` runs some, waits, returns how many."""
     start, before_mj = clock(), board.energy_mj()
     sleep(IDLE_WINDOW_S)
     idle_w = (board.energy_mj() - before_mj) * 1e-3 / (clock() - start)

@@ -10,6 +10,7 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,21 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 FORMAT = 1
-_LARGEST_MEMBER_BYTES = 4 << 30
+_LARGEST_PROGRAM_BYTES = 8 << 30
+_LARGEST_EXTENT = 1 << 40
 _LARGEST_MANIFEST_BYTES = 64 << 20
 _DTYPES = {"f16": "<f2", "f32": "<f4", "i8": "i1", "u8": "u1", "i16": "<i2", "i32": "<i4", "i64": "<i8", "u16": "<u2"}
 _NAMES = {np.dtype(numpy_name): name for name, numpy_name in _DTYPES.items()}
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    OSError,
+)
+"""What `zipfile` raises for a file that is cut off, damaged, encrypted, or compressed in a way it does not know."""
 
 
 class ProgramError(Exception):
@@ -101,7 +113,7 @@ class Program(msgspec.Struct, frozen=True):
             outputs=self.outputs,
             hardware=self.hardware,
             body=self.body,
-            arrays={name: _ArrayEntry(_NAMES[a.dtype], a.shape) for name, a in sorted(self.arrays.items())},
+            arrays={name: _ArrayEntry(_dtype_name(a), a.shape) for name, a in sorted(self.arrays.items())},
             members={name: _Member(len(data), _sha256(data)) for name, data in sorted(members.items())},
         )
         return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
@@ -117,7 +129,7 @@ def load(path: str | Path) -> Program:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _read(path, archive)
-    except (zipfile.BadZipFile, EOFError, zipfile.LargeZipFile, NotImplementedError, ValueError) as error:
+    except _BROKEN_ZIP as error:
         raise ProgramError(f"{path}: not a complete striate program ({error})") from error
 
 
@@ -150,6 +162,8 @@ class _Version(msgspec.Struct):
 
 def _read(path: Path, archive: zipfile.ZipFile) -> Program:
     names = archive.namelist()
+    if len(names) != len(set(names)):
+        raise ProgramError(f"{path}: holds two members of the same name")
     if "manifest.json" not in names:
         raise ProgramError(f"{path}: not a striate program: it holds no manifest.json")
     if archive.getinfo("manifest.json").file_size > _LARGEST_MANIFEST_BYTES:
@@ -165,6 +179,9 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Program:
         manifest = msgspec.json.decode(text, type=_Manifest)
     except msgspec.MsgspecError as error:
         raise ProgramError(f"{path}: manifest.json is damaged: {error}") from error
+    size = sum(entry.bytes for entry in manifest.members.values())
+    if size > _LARGEST_PROGRAM_BYTES:
+        raise ProgramError(f"{path}: would unpack to {size} bytes, more than {_LARGEST_PROGRAM_BYTES}")
     unlisted = set(names) - manifest.members.keys() - {"manifest.json"}
     if unlisted:
         raise ProgramError(f"{path}: holds '{min(unlisted)}', which its manifest does not list")
@@ -189,7 +206,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, entry: _Member) -> 
         info = archive.getinfo(name)
     except KeyError:
         raise ProgramError(f"{path}: '{name}' is missing") from None
-    if info.file_size != entry.bytes or info.file_size > _LARGEST_MEMBER_BYTES:
+    if info.file_size != entry.bytes:
         raise ProgramError(f"{path}: '{name}' has {info.file_size} bytes, its manifest says {entry.bytes}")
     data = archive.read(name)
     if _sha256(data) != entry.sha256:
@@ -202,12 +219,18 @@ def _array(path: Path, name: str, entry: _ArrayEntry, members: Mapping[str, byte
     dtype = _DTYPES.get(entry.dtype)
     if data is None or dtype is None:
         raise ProgramError(f"{path}: array '{name}' is missing or of an unknown type '{entry.dtype}'")
-    if any(extent < 0 for extent in entry.shape):
-        raise ProgramError(f"{path}: array '{name}' has a negative extent in its shape {entry.shape}")
+    if not all(0 <= extent <= _LARGEST_EXTENT for extent in entry.shape):
+        raise ProgramError(f"{path}: array '{name}' has an impossible shape {entry.shape}")
     expected = int(np.prod(entry.shape, dtype=object)) * np.dtype(dtype).itemsize
     if expected != len(data):
         raise ProgramError(f"{path}: array '{name}' has {len(data)} bytes, its shape {entry.shape} needs {expected}")
     return np.frombuffer(data, dtype).reshape(entry.shape)
+
+
+def _dtype_name(array: Array) -> str:
+    name = _NAMES.get(array.dtype.newbyteorder("<"))
+    assert name is not None, f"a program holds arrays of {', '.join(_DTYPES)}, not {array.dtype}"
+    return name
 
 
 def _raw(array: Array) -> bytes:
