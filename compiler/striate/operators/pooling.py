@@ -15,7 +15,7 @@ from striate.tensor import Array, DType, Shape, TensorType
 
 
 class Pool(Windowed):
-    """A pool keeps the channels, and half a window of padding is the most that makes sense."""
+    """A pool keeps the channels, and half a kernel of padding is the most, so that no window sees padding only."""
 
     WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"padding": ("same",)}
 
@@ -23,10 +23,10 @@ class Pool(Windowed):
         """The shape rule."""
         require_rank(self.name, "C, H, W", inputs[0])
         left, right, top, bottom = self.declared_pads(*inputs[0][1:])
-        rh, rw = self.reach
+        kh, kw = self.kernel
         require(
-            max(top, bottom) <= rh // 2 and max(left, right) <= rw // 2,
-            f"padding may be at most half of the window of {rh}x{rw}, and is (left, right, top, bottom) = "
+            max(top, bottom) <= kh // 2 and max(left, right) <= kw // 2,
+            f"padding may be at most half of the kernel of {kh}x{kw}, and is (left, right, top, bottom) = "
             f"{(left, right, top, bottom)}",
             "padding",
         )

@@ -143,9 +143,7 @@ def _same(size: int, reach: int, stride: int) -> int:
 def _overhang(size: int, before: int, after: int, reach: int, stride: int) -> int:
     """How far the last window of `ceil_mode` hangs over; a window that would start in the padding behind is dropped."""
     span = size + before + after
-    if span < reach:
-        return 0
     positions = -(-(span - reach) // stride) + 1
     if (positions - 1) * stride >= size + before:
         positions -= 1
-    return max((positions - 1) * stride + reach - span, 0)
+    return max((positions - 1) * stride + reach - span, 0) if positions > 0 else 0
