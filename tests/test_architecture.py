@@ -25,7 +25,7 @@ LAYERS = {
     "interpreter": 4,
     "explain": 4,
     "data": 4,
-    "weights": 5,
+    "weights": 4,
     "language": 5,
     "frontends": 5,
     "passes": 5,
