@@ -14,18 +14,15 @@ import numpy as np
 from striate_runtime.program.neuromorphic import Population
 
 from striate.graph import Graph, Node
-from striate.operators.convolution import Conv2d
+from striate.operators.convolution import Conv1d, Conv2d
 from striate.operators.pooling import MaxPool2d, SumPool2d
 from striate.operators.quantized import LIMITS, Quantize, Requantize
-from striate.operators.schema import Operator
-from striate.operators.windows import Windowed
 from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
-from striate.targets.neuromorphic.not_yet import MOVEMENTS
-from striate.targets.neuromorphic.synapses import Rescale, Synapses, Window, connect, convolution, copies, dense, negated, pooling
+from striate.targets.neuromorphic.not_yet import FILLED, INTERPOLATED, ISLAND, MOVEMENTS, ROWS, SCATTERED, WIDE_MAXIMUM
+from striate.targets.neuromorphic.synapses import Rescale, Synapses, Window, connect, convolution, copies, dense, negated, pooling, window_of
 from striate.targets.neuromorphic.walk import Refusal, Walk
 from striate.tensor import NUMPY, Array, Shape
 
-SCATTERED = "its input is rearranged so that no channel is an image any more, and a copy would take too many synapses"
 LARGEST_OFFSET = 1 << 20
 """How far a signed number may lie below 0 to be lifted for a maximum."""
 
@@ -95,9 +92,7 @@ class Graded:
             if not type.is_float:
                 low, high = int(np.iinfo(NUMPY[type.dtype]).min), int(np.iinfo(NUMPY[type.dtype]).max)
                 self.fed[name] = self.feed(name, 1.0, low, high)
-        self.walk.run()
-        for output, value in self.graph.outputs.items():
-            self.read(output, value)
+        self.walk.run(self.read)
         steps = 1 + max(population.fires_at for population in self.encoding.populations.values())
         return Encoded("graded", steps, self.encoding, self.inputs, self.outputs)
 
@@ -114,7 +109,7 @@ class Graded:
     def quantize(self, node: Node) -> Value:
         port, operator = node.inputs[0], cast(Quantize, node.operator)
         if port not in self.graph.inputs:
-            raise Refusal("the floats before it would have to be computed on the host, in the middle of the network")
+            raise Refusal(ISLAND)
         low, high = LIMITS[operator.to]
         wanted = (float(np.float32(operator.scale)), low, high)
         if port not in self.fed:
@@ -166,7 +161,7 @@ class Graded:
         return self.convolve(node, weight, window_of(operator, self.input_shape(node)), operator.groups)
 
     def conv1d(self, node: Node) -> Value:
-        operator, weight = node.operator, self.parameter(node, "weight")[:, :, None, :]
+        operator, weight = cast(Conv1d, node.operator).as_conv2d(), self.parameter(node, "weight")[:, :, None, :]
         return self.convolve(node, weight, window_of(operator, self.input_shape(node)), operator.groups)
 
     def convolve(self, node: Node, weight: Array, window: Window, groups: int) -> Sum:
@@ -180,7 +175,7 @@ class Graded:
     def linear(self, node: Node) -> Value:
         codes = self.codes(node.inputs[0])
         if codes.neurons.ndim != 1:
-            raise Refusal("a linear layer over more than one dimension would need one copy of it for each row")
+            raise Refusal(ROWS)
         synapses = dense(self.encoding, codes.neurons, self.parameter(node, "weight"))
         return Sum(node.name, node.type.shape, tuple(synapses), self.optional(node, "bias"))
 
@@ -191,7 +186,7 @@ class Graded:
         codes = self.codes(node.inputs[0])
         lift = max(0, -codes.low)
         if lift > LARGEST_OFFSET:
-            raise Refusal("a silent 0 is no event, and numbers of 32 bits cannot be lifted so that 0 is the smallest")
+            raise Refusal(WIDE_MAXIMUM)
         if lift:
             codes = self.lift(node, codes, lift)
         synapses = self.pool(node, codes.neurons)
@@ -261,9 +256,9 @@ class Graded:
         """Data movement: the operator's own reference, applied to the numbers of the neurons."""
         operands = [self.codes(name) for name in node.inputs]
         if getattr(node.operator, "value", 0) != 0:
-            raise Refusal("padding with another number than 0 would need neurons that send it")
+            raise Refusal(FILLED)
         if getattr(node.operator, "mode", "nearest") != "nearest":
-            raise Refusal("it computes between its neighbours, in floats", "use mode=nearest")
+            raise Refusal(INTERPOLATED, "use mode=nearest")
         moved = node.operator.reference(*(codes.neurons[None] for codes in operands))[0]
         return Codes(moved, min(0, *(c.low for c in operands)), max(0, *(c.high for c in operands)))
 
@@ -336,7 +331,7 @@ class Graded:
         """A value as integers. Raises Refusal for floats."""
         value = self.fed.get(name) if name in self.graph.inputs else self.walk.values[name]
         if value is None or isinstance(value, Reading):
-            raise Refusal("it computes in floats", "only what has an integer form can run on the chip")
+            raise Refusal(ISLAND)
         return value
 
     def codes(self, name: str) -> Codes:
@@ -364,13 +359,6 @@ class Graded:
 
     def optional(self, node: Node, role: str) -> Array | None:
         return self.graph.value(node, role)
-
-
-def window_of(operator: Operator, shape: Shape) -> Window:
-    """An operator's window over an image of that shape."""
-    assert isinstance(operator, Windowed), f"{operator.name} has no window"
-    _, h, w = image_of(shape)
-    return Window(operator.kernel, operator.strides, operator.dilations, operator.pads(h, w))
 
 
 def _stays_within_i32(codes: Codes, rescale: Rescale) -> bool:

@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 from striate_runtime.program.neuromorphic import Population, Projection
 
-from striate.targets.neuromorphic.encoding import SILENT, Encoding, Image
+from striate.operators.schema import Operator
+from striate.operators.windows import Windowed
+from striate.targets.neuromorphic.encoding import SILENT, Encoding, Image, image_of
 from striate.tensor import Array, Shape
 
 LARGEST_DENSE_COPY = 1 << 26
@@ -69,6 +71,13 @@ class Planes:
         """Whether these are all of the population's channels, in order and side by side."""
         first = self.targets[0]
         return self.sources == list(range(channels)) and self.targets == list(range(first, first + channels))
+
+
+def window_of(operator: Operator, shape: Shape) -> Window:
+    """An operator's window over an image of that shape."""
+    assert isinstance(operator, Windowed), f"{operator.name} has no window"
+    _, h, w = image_of(shape)
+    return Window(operator.kernel, operator.strides, operator.dilations, operator.pads(h, w))
 
 
 def planes_of(encoding: Encoding, neurons: Array) -> list[Planes] | None:

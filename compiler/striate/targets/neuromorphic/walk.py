@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
-from striate.targets.neuromorphic.not_yet import NOT_YET
+from striate.targets.neuromorphic.not_yet import NO_RULE, NOT_YET
 
 Value = TypeVar("Value")
 
@@ -31,8 +31,11 @@ class Walk(Generic[Value]):
         self.values: dict[str, Value] = {}
         self.refusals: list[Diagnostic] = []
 
-    def run(self) -> None:
-        """Encode every node. Raises CompileError[cannot-lower], one diagnostic for each node refused."""
+    def run(self, read: Callable[[str, str], None]) -> None:
+        """Encode every node, then `read` every output (its name, its value).
+
+        Raises CompileError[cannot-lower], with one diagnostic for each node refused.
+        """
         for node in self.graph.topological():
             if any(self.graph.producer(name) and name not in self.values for name in node.inputs):
                 continue
@@ -40,13 +43,20 @@ class Walk(Generic[Value]):
                 self.values[node.name] = self._encode(node)
             except Refusal as refusal:
                 self.refusals.append(_diagnostic(node, self.coding, refusal))
+        for output, value in self.graph.outputs.items():
+            if value in self.values or value in self.graph.inputs:
+                try:
+                    read(output, value)
+                except Refusal as refusal:
+                    message = f"the output '{output}' cannot be encoded as '{self.coding}': {refusal.reason}"
+                    self.refusals.append(Diagnostic("cannot-lower", message, help=refusal.help))
         if self.refusals:
             raise CompileError(self.refusals)
 
     def _encode(self, node: Node) -> Value:
         encode = self.encoders.get(node.operator.name)
         if encode is None:
-            raise Refusal(*NOT_YET.get((self.coding, node.operator.name), (f"'{self.coding}' has no rule for it", None)))
+            raise Refusal(NOT_YET.get((self.coding, node.operator.name), NO_RULE))
         return encode(node)
 
 

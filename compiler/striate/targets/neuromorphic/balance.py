@@ -1,0 +1,68 @@
+"""Thresholds in balance: a sum's real weights as integers of the chip, and the threshold that makes up for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from striate_runtime.hardware import Chip
+
+from striate.targets.neuromorphic.synapses import Synapses
+from striate.tensor import Array
+
+WEIGHT_LEVELS = 127
+"""Weights are -127..127 even where the chip has 9 bits: Loihi loses the lowest bit of weights with mixed signs."""
+HEADROOM_BITS = 3
+"""A membrane has room for 2^3 thresholds, and for 2^3 times a step's bias."""
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """A sum in integers: synapses with integer weights, threshold and bias (i64 `[C]`); `unit` `[C]` is what 1 is worth."""
+
+    synapses: tuple[Synapses, ...]
+    unit: Array
+    threshold: Array
+    bias: Array | None
+
+
+def balance(
+    synapses: Sequence[Synapses], bias: Array | None, full_scale: float, steps_of_bias: int, chip: Chip, channels: int
+) -> Balanced:
+    """One unit per target channel: unit[c] = max|w[c]| / 127; weights, bias and threshold = full_scale / unit, rounded.
+
+    Weights are in value per spike; a bias is added `steps_of_bias` times in one go. The unit is coarser where the
+    threshold or the bias would not fit in the membrane.
+    """
+    levels = min(WEIGHT_LEVELS, 2 ** ((chip.numerics.weight_bits.value or 8) - 1) - 1)
+    room = 2.0 ** ((chip.numerics.membrane_bits.value or 24) - 1 - HEADROOM_BITS)
+    total_bias = np.zeros(channels) if bias is None else bias.astype(np.float64) * steps_of_bias
+    peak = np.zeros(channels)
+    for each in synapses:
+        weights = _weights(each)
+        np.maximum.at(peak, _channels(each, channels), np.abs(weights).reshape(-1, weights.shape[-1]).max(axis=0))
+    unit = np.max([peak / levels, np.abs(total_bias) / room, np.full(channels, full_scale / room)], axis=0)
+    unit = np.where(unit > 0, unit, 1.0)
+    return Balanced(
+        tuple(_in_units(each, unit) for each in synapses),
+        unit,
+        np.maximum(1, np.rint(full_scale / unit)).astype(np.int64),
+        None if bias is None else np.rint(total_bias / unit).astype(np.int64),
+    )
+
+
+def _in_units(synapses: Synapses, unit: Array) -> Synapses:
+    weights = np.rint(_weights(synapses) / unit[_channels(synapses, len(unit))])
+    return replace(synapses, weights=weights.astype(np.int32))
+
+
+def _weights(synapses: Synapses) -> Array:
+    assert synapses.weights is not None, "in the coding 'rate' every synapse has a weight"
+    return synapses.weights
+
+
+def _channels(synapses: Synapses, channels: int) -> Array:
+    """The target's channel of each entry of the weights' last axis (channels last: neuron j has channel j % C)."""
+    entries = np.arange(_weights(synapses).shape[-1])
+    return (entries + synapses.channel_offset) % channels

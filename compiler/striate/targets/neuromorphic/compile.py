@@ -1,0 +1,91 @@
+"""The target itself: its options, and the way from a graph to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from striate_runtime.hardware import Chip, Hardware
+from striate_runtime.program import Program
+
+from striate.diagnostics import CompileError, Diagnostic
+from striate.graph import Graph
+from striate.targets.neuromorphic.graded import Graded
+from striate.targets.neuromorphic.lower import write_program
+from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
+from striate.targets.schema import Option, Request, Target
+from striate.tensor import Array
+
+PAYLOAD_BITS = 8
+"""What one event must carry in the coding `graded`."""
+
+
+def compile_for_neuromorphic(
+    graph: Graph,
+    *,
+    coding: Literal["graded", "rate"],
+    steps: int,
+    hardware: Hardware,
+    machine: str,
+    calibration: Mapping[str, Array] | None,
+    percentile: float = FULL_SCALE_PERCENTILE,
+    seed: int = 0,
+) -> Program:
+    """The program of a graph for one chip.
+
+    `graded` takes the quantized graph, and as many steps as it is deep, whatever `steps` says. `rate` takes the float
+    graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
+    program takes as many more as the network is deep. `seed` orders the placement's swaps.
+    Raises CompileError: cannot-lower, does-not-fit.
+    """
+    assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
+    if coding == "graded":
+        _check_payload(hardware)
+        encoded = Graded(graph).run()
+    else:
+        assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
+        encoded = Rate(graph, hardware, steps, calibration, percentile).run()
+    return write_program(graph, encoded, hardware, machine, seed)
+
+
+def _check_payload(chip: Chip) -> None:
+    bits = chip.numerics.payload_bits.value
+    if bits is not None and bits < PAYLOAD_BITS:
+        message = f"{chip.title} sends events of {bits} bits besides their address, and the coding 'graded' takes {PAYLOAD_BITS}"
+        raise CompileError(Diagnostic("cannot-lower", message, help="use coding=rate"))
+
+
+def _compile(request: Request) -> Program:
+    coding = cast(Literal["graded", "rate"], str(request.options["coding"]))
+    if coding == "graded" and "steps" in request.machine.options:
+        message = "'steps' belongs to coding=rate; coding=graded takes as many steps as the network is deep"
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span))
+    return compile_for_neuromorphic(
+        request.graph,
+        coding=coding,
+        steps=int(request.options["steps"]),
+        hardware=request.hardware,
+        machine=str(request.machine),
+        calibration=request.calibration() if coding == "rate" else None,
+        percentile=float(request.options["percentile"]),
+        seed=int(request.options["seed"]),
+    )
+
+
+TARGET = Target(
+    "neuromorphic",
+    (
+        Option("coding", "graded", ("graded", "rate"), "how a number travels as events"),
+        Option("steps", 64, (1, 65536), "rate: how many time steps an input is shown"),
+        Option(
+            "percentile",
+            FULL_SCALE_PERCENTILE,
+            (50.0, 100.0),
+            "rate: the percentile of a layer's activations that is its full scale (100: the largest)",
+        ),
+        Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
+    ),
+    computes_in_integers=lambda options: options["coding"] == "graded",
+    compile=_compile,
+)
+"""Compiles for chips."""
