@@ -188,6 +188,13 @@ class Graph:
             name, number = f"{stem}_{number}", number + 1
         return name
 
+    def fresh_parameter(self, stem: str) -> str:
+        """A parameter name not in use, `stem` or `stem_2`, `stem_3`, ..."""
+        name, number = stem, 2
+        while name in self.parameters:
+            name, number = f"{stem}_{number}", number + 1
+        return name
+
     def copy(self) -> Graph:
         """An independent graph that shares the (immutable) nodes and parameter values."""
         other = Graph(self.name)
@@ -195,6 +202,11 @@ class Graph:
         other._nodes, other._order, other._next = dict(self._nodes), dict(self._order), self._next
         other._edges = self._edges.copy()
         return other
+
+    def become(self, other: Graph) -> None:
+        """Take over all that `other` holds, for a pass that builds its result anew; `other` is not to be used after."""
+        self.inputs, self.outputs, self.parameters = other.inputs, other.outputs, other.parameters
+        self._nodes, self._order, self._edges, self._next = other._nodes, other._order, other._edges, other._next
 
     def __eq__(self, other: object) -> bool:
         """Same inputs, outputs, nodes and parameter types; the order of independent nodes does not count."""

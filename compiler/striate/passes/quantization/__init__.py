@@ -1,0 +1,1 @@
+"""The parts of the quantize pass: ranges, codes, fixed-point multipliers, rules by operator, health."""

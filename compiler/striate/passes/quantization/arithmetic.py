@@ -1,0 +1,79 @@
+"""Rules for arithmetic between two tensors: sums at one scale, products at the product of the scales."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from striate.graph import Node
+from striate.passes.quantization.rewriter import Accumulator, Rewriter
+
+_LARGEST_ACCUMULATOR = 2**31 - 1
+_FINE = 2.0**-16
+"""The scale at which codes are added, as a part of the coarser of theirs: 255 * 2^16 leaves six bits to spare."""
+
+
+def add_at_one_scale(rewriter: Rewriter, node: Node) -> bool:
+    """add, sub: one operand stays an accumulator if nothing else reads it, the other is brought to its scale.
+
+    Where that is no accumulator or would overflow, both operands are codes, brought to i32 at a fine scale.
+    """
+    host = _host(rewriter, node)
+    if host is None or not _add_to(rewriter, node, host):
+        _add_codes(rewriter, node)
+    return True
+
+
+def multiply_codes(rewriter: Rewriter, node: Node) -> bool:
+    """mul, matmul: codes by codes in i32. Holds off where a sum of so many products could overflow."""
+    a, b = (rewriter.as_codes(name) for name in node.inputs)
+    terms = rewriter.source.type_of(node.inputs[0]).shape[-1] if node.operator.name == "matmul" else 1
+    bound = terms * a.coding.magnitude * b.coding.magnitude
+    if bound > _LARGEST_ACCUMULATOR:
+        return False
+    rewriter.emit(node.name, node.operator, (a.name, b.name), span=node.span)
+    rewriter.accumulators[node.name] = Accumulator(node.name, np.array([a.coding.scale * b.coding.scale]), bound)
+    return True
+
+
+def _host(rewriter: Rewriter, node: Node) -> int | None:
+    """Which operand the other may be added to: the last accumulator of the result's shape that is read only here."""
+    for index in (1, 0):
+        name = node.inputs[index]
+        if (
+            name in rewriter.accumulators
+            and name not in rewriter.codes
+            and rewriter.source.only_user(name)
+            and node.inputs[0] != node.inputs[1]
+            and rewriter.source.type_of(name).shape == node.type.shape
+        ):
+            return index
+    return None
+
+
+def _add_to(rewriter: Rewriter, node: Node, host: int) -> bool:
+    accumulator, guest = rewriter.accumulators[node.inputs[host]], node.inputs[1 - host]
+    guest_shape = rewriter.source.type_of(guest).shape
+    scale = accumulator.scale
+    if len(scale) > 1 and (len(guest_shape) != len(node.type.shape) or guest_shape[0] != node.type.shape[0]):
+        return False
+    codes = rewriter.as_codes(guest)
+    arriving = int(np.ceil(codes.coding.magnitude * codes.coding.scale / scale.min())) + 1
+    if accumulator.bound + arriving > _LARGEST_ACCUMULATOR:
+        return False
+    widened = rewriter.widen(rewriter.fresh(f"{node.name}.requantize"), codes, scale)
+    operands = (accumulator.name, widened) if host == 0 else (widened, accumulator.name)
+    rewriter.emit(node.name, node.operator, operands, span=node.span)
+    rewriter.accumulators[node.name] = Accumulator(node.name, scale, accumulator.bound + arriving)
+    return True
+
+
+def _add_codes(rewriter: Rewriter, node: Node) -> None:
+    pair = [rewriter.as_codes(name) for name in node.inputs]
+    scale = np.array([max(codes.coding.scale for codes in pair) * _FINE])
+    names: list[str] = []
+    bound = 0
+    for codes in pair:
+        names.append(rewriter.widen(rewriter.fresh(f"{node.name}.requantize"), codes, scale))
+        bound += int(np.ceil(codes.coding.magnitude * codes.coding.scale / scale[0])) + 1
+    rewriter.emit(node.name, node.operator, tuple(names), span=node.span)
+    rewriter.accumulators[node.name] = Accumulator(node.name, scale, bound)

@@ -1,0 +1,84 @@
+"""Rules for weighted sums and averages: codes in, an i32 accumulator out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from striate.graph import Node
+from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d, SumPool2d
+from striate.passes.quantization.rewriter import Accumulator, Rewriter
+from striate.passes.quantization.weights import quantize_weights
+from striate.tensor import Array
+
+_LARGEST_ACCUMULATOR = 2**31 - 1
+
+
+def sum_by_weights(rewriter: Rewriter, node: Node) -> bool:
+    """conv1d, conv2d, conv_transpose2d, linear: the same operator on codes, i8 weights and an i32 bias.
+
+    One weight scale for each output channel, where the output's channels are its first dimension.
+    """
+    x = rewriter.as_codes(node.inputs[0])
+    weight, bias = rewriter.source.value(node, "weight"), rewriter.source.value(node, "bias")
+    assert weight is not None, f"the weights of '{node.name}' are not loaded"
+    by_output, restore = _by_output_channel(node, weight)
+    per_channel = node.operator.name != "linear" or len(node.type.shape) == 1
+    integers = quantize_weights(by_output, bias, x.coding.scale, x.coding.magnitude, per_channel=per_channel)
+    values = {"weight": restore(integers.weight)} | ({} if integers.bias is None else {"bias": integers.bias})
+    rewriter.emit(node.name, node.operator, (x.name,), values, node.parameters, node.span)
+    scale = integers.scale if per_channel else integers.scale[:1]
+    rewriter.accumulators[node.name] = Accumulator(node.name, scale, integers.bound)
+    return True
+
+
+def sum_windows(rewriter: Rewriter, node: Node) -> bool:
+    """avg_pool2d, adaptive_avg_pool2d: sum_pool2d, and the division in the scale.
+
+    Holds off where windows cover different numbers of elements, so that one division does not serve them all.
+    """
+    pool = _as_sum_pool(node, rewriter.source.type_of(node.inputs[0]).shape)
+    if pool is None:
+        return False
+    operator, divisor = pool
+    x = rewriter.as_codes(node.inputs[0])
+    bound = int(np.prod(operator.kernel)) * x.coding.magnitude
+    if bound > _LARGEST_ACCUMULATOR:
+        return False
+    rewriter.emit(node.name, operator, (x.name,), span=node.span)
+    rewriter.accumulators[node.name] = Accumulator(node.name, np.array([x.coding.scale / divisor]), bound)
+    return True
+
+
+def _as_sum_pool(node: Node, shape: tuple[int, ...]) -> tuple[SumPool2d, int] | None:
+    operator = node.operator
+    if isinstance(operator, AvgPool2d):
+        divisors = np.unique(operator.divisors(*shape[1:]))
+        sums = SumPool2d(operator.kernel_size, operator.stride, operator.padding, operator.ceil_mode)
+        return (sums, int(divisors[0])) if len(divisors) == 1 else None
+    assert isinstance(operator, AdaptiveAvgPool2d), f"{operator.name} is no average over windows"
+    rows, columns = operator.bounds(*shape[1:])
+    down, along = _even(rows), _even(columns)
+    if down is None or along is None:
+        return None
+    return SumPool2d((down[0], along[0]), (down[1], along[1])), down[0] * along[0]
+
+
+def _even(cells: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """(size, step) of cells that have one size and stand at equal steps from 0; None for any others."""
+    sizes = {end - first for first, end in cells}
+    steps = {after[0] - before[0] for before, after in zip(cells, cells[1:], strict=False)} or sizes
+    return (sizes.pop(), steps.pop()) if len(sizes) == len(steps) == 1 else None
+
+
+def _by_output_channel(node: Node, weight: Array):  # noqa: ANN202
+    """The weight as [output channels, terms], and the way back."""
+    if node.operator.name != "conv_transpose2d":
+        return weight.reshape(len(weight), -1), lambda codes: codes.reshape(weight.shape)
+    groups: int = node.operator.groups  # pyright: ignore
+    split = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
+    turned = split.transpose(0, 2, 1, 3)
+
+    def restore(codes: Array) -> Array:
+        return codes.reshape(turned.shape).transpose(0, 2, 1, 3).reshape(weight.shape)
+
+    return turned.reshape(groups * weight.shape[1], -1), restore

@@ -1,0 +1,20 @@
+"""y = f(x), z = g(x), output y => y = f(x)"""
+
+from __future__ import annotations
+
+from striate.graph import Graph
+
+
+def remove_dead_nodes(graph: Graph) -> int:
+    """Delete every node from which no output can be reached, and the parameters that only such nodes used.
+
+    Benefit: work and weights that nobody reads. Sound because operators have no effects besides their result. Inputs
+    stay, read or not: they are the network's signature.
+    """
+    removed = 0
+    for node in reversed(graph.topological()):
+        if not graph.users(node.name) and not graph.is_output(node.name):
+            graph.remove(node.name)
+            removed += 1
+    graph.drop_unused_parameters()
+    return removed
