@@ -1,0 +1,79 @@
+"""Which tiles to build for each kernel: at most four, the first of which is the default.
+
+Chosen from shapes alone. The default has 4 warps: Triton has miscompiled gathered matrix products with 8 (pytorch#173068),
+so those run only where the runtime has checked their output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MULTIPROCESSORS = 132
+"""On an H100: fewer tiles than this leave some of it idle, so that smaller tiles are tried."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The constants of one candidate (BM rows; BN columns and BK of the summed axis where the kernel has them)."""
+
+    sizes: dict[str, int]
+    num_warps: int = 4
+    num_stages: int = 3
+
+
+def matrix_tiles(rows: int, columns: int, steps_of: int, dtype: str) -> tuple[Tile, ...]:
+    """Tiles of a matrix product of `rows` x `columns`; a step of the sum should divide `steps_of` (the channels)."""
+    depth = _depth(steps_of, dtype)
+    if dtype == "f32":
+        wide = min(32, power_of_two(columns, 16))
+        return (Tile({"BM": 32, "BN": wide, "BK": depth}, 4, 2),)
+    widest = min(128, power_of_two(columns, 16))
+    narrow = min(64, widest)
+    shapes = [(64, narrow, 4, 4)]
+    if rows <= 32:
+        shapes = [(16, min(32, narrow), 4, 4), (64, narrow, 4, 4)]
+    elif (rows // 64) * max(1, columns // 64) < MULTIPROCESSORS:
+        shapes += [(32, min(32, narrow), 4, 4), (64, min(32, narrow), 4, 4)]
+    else:
+        shapes += [(128, narrow, 4, 3)] + ([(128, 128, 8, 3)] if widest == 128 else [])
+    unique = list(dict.fromkeys(shapes))
+    return tuple(Tile({"BM": m, "BN": n, "BK": depth}, warps, stages) for m, n, warps, stages in unique)
+
+
+def image_tiles(rows: int, channels: int) -> tuple[Tile, ...]:
+    """Tiles of a kernel that goes over pixels and channels without a matrix product: up to 64 channels by 16 pixels."""
+    wide = min(64, power_of_two(channels, 1))
+    tall = max(8, 1024 // wide)
+    return (Tile({"BM": min(tall, 256), "BN": wide}), Tile({"BM": min(4 * tall, 512), "BN": wide}))
+
+
+def flat_tiles(elements: int) -> tuple[Tile, ...]:
+    """Tiles of a kernel that goes over numbers one by one."""
+    return (Tile({"BM": 1024}),) if elements <= 1 << 16 else (Tile({"BM": 1024}), Tile({"BM": 2048}, 8))
+
+
+def row_tiles(length: int, is_contiguous: bool) -> tuple[Tile, ...]:
+    """Tiles of a reduction of rows of `length`: long and few if a row's numbers are neighbours, else short and many."""
+    if is_contiguous:
+        return (Tile({"BM": 4, "BN": min(512, power_of_two(length, 16))}),)
+    return (Tile({"BM": 128, "BN": min(8, power_of_two(length, 1))}),)
+
+
+def stack_tiles(rows: int, columns: int, depth: int, is_float: bool) -> tuple[Tile, ...]:
+    """Tiles of a product of two activations, one pair of matrices at a time."""
+    most, deepest = (64, 32) if is_float else (16, 16)
+    sizes = {"BR": min(most, power_of_two(rows, 16)), "BN": min(most, power_of_two(columns, 16))}
+    return (Tile({"BM": 1, **sizes, "BK": min(deepest, power_of_two(depth, 16))}),)
+
+
+def power_of_two(number: int, least: int) -> int:
+    """The smallest power of two that is at least `number` and at least `least`."""
+    return max(least, 1 << (number - 1).bit_length())
+
+
+def _depth(channels: int, dtype: str) -> int:
+    """How many numbers of the summed axis a step takes: as many as divide the channels, else 32."""
+    for depth in (32, 16) if dtype == "f32" else (64, 32):
+        if channels % depth == 0:
+            return depth
+    return 16 if dtype == "f32" else 32

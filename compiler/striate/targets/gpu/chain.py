@@ -1,0 +1,94 @@
+"""The pointwise functions that run at the end of a kernel, written as the kernel's lines: its epilogue."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from striate.graph import Graph, Node
+from striate.targets.gpu.layout import Place
+from striate.targets.gpu.pointwise import FIELDS, POINTWISE, literal, loaded_arrays
+from striate.tensor import Array
+
+Store = Callable[[str, Array], Place]
+"""Puts an array into the program under a name."""
+
+
+class Epilogue:
+    """The lines that turn a kernel's `value` into what it stores, and the places that they read.
+
+    A kernel that has an epilogue defines `at` (where in the result each number goes), `live` (whether it is one),
+    `channel` and `channel_live` (its index in the first dimension), all of shapes that broadcast to `value`'s.
+    """
+
+    def __init__(self, graph: Graph, store: Store) -> None:
+        self.lines: list[str] = []
+        self.places: list[Place] = []
+        self._graph = graph
+        self._store = store
+
+    def pointer(self, place: Place) -> str:
+        """The name of the kernel parameter that points to `place`."""
+        if place not in self.places:
+            self.places.append(place)
+        return f"p{self.places.index(place)}_ptr"
+
+    def apply(self, node: Node, operands: Mapping[str, str]) -> None:
+        """Write one pointwise node. `operands` names or loads each of them, by the names in its expression."""
+        operator, template = node.operator, POINTWISE[node.operator.name]
+        fields: dict[str, str] = {name: literal(value) for name, value in _attributes(operator).items()}
+        if operator.name in FIELDS:
+            needed = FIELDS[operator.name](operator, self._graph.input_types(node)[0])
+            fields |= {name: literal(value) for name, value in needed.items()}
+        for role, array in loaded_arrays(self._graph, node).items():
+            fields[role] = self._parameter(node, role, array)
+        expression = template.format(**{**fields, **operands})
+        self.lines.append(f"value = {expression}" if node.type.is_float else f"value = ({expression}).to(tl.int32)")
+
+    def add_bias(self, layer: str, bias: Array) -> None:
+        """Add one number for each channel."""
+        self.lines.append(f"value = value + {self.per_channel(self._store(f'{layer}.bias', bias))}")
+
+    def per_channel(self, place: Place) -> str:
+        """The expression that loads one number for each channel, or the only one."""
+        pointer = self.pointer(place)
+        return (
+            f"tl.load({pointer})"
+            if place.elements == 1
+            else f"tl.load({pointer} + channel, mask=channel_live, other=0)"
+        )
+
+    def _parameter(self, node: Node, role: str, array: Array) -> str:
+        place = self._store(f"{node.name}.{role}", array)
+        if role == "table":
+            return self.pointer(place)
+        if node.operator.name != "requantize":
+            return self.per_channel(place)
+        name = f"{role}{len(self.lines)}"
+        self.lines.append(f"{name} = {self.per_channel(place)}.to(tl.int64)")
+        return name
+
+    @property
+    def needs_channel(self) -> bool:
+        """Whether any line asks for the channel."""
+        return any("channel" in line for line in self.lines)
+
+
+def is_pointwise(node: Node) -> bool:
+    """Whether the node can run at the end of another's kernel."""
+    return node.operator.name in POINTWISE
+
+
+def is_per_channel(graph: Graph, node: Node) -> bool:
+    """Whether a pointwise node reads a parameter for each channel."""
+    return any(role != "table" and graph.parameter(node, role).type.elements > 1 for role in node.parameters)
+
+
+def load(pointer: str, index: str, is_float: bool, mask: str = "live") -> str:
+    """The expression that loads one operand, widened to f32 or i32."""
+    return f"tl.load({pointer} + {index}, mask={mask}, other=0).to(tl.{'float32' if is_float else 'int32'})"
+
+
+def _attributes(operator: Any) -> dict[str, object]:
+    return {field.name: getattr(operator, field.name) for field in dataclasses.fields(operator)}

@@ -1,0 +1,158 @@
+"""The target itself: its options, and the way from a graph to a program whose kernels are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from striate_runtime.program import Port, Program
+from striate_runtime.program.gpu import Candidate, Cubin, GpuBody, Launch
+
+from striate.graph import Graph
+from striate.targets.gpu.emission import Precision
+from striate.targets.gpu.lower import Lowered, lower
+from striate.targets.gpu.workers import BuildKey, BuildRequest, Built, build_all, key_of, triton_version
+from striate.targets.schema import Option, Request, Target
+from striate.tensor import TensorType
+
+Progress = Callable[[str, int, int], None]
+
+ARCHITECTURES = {"sm_90a": 90, "sm_80": 80}
+"""What kernels are built for -> as Triton names it: Hopper, all candidates; Ampere and later, the default one."""
+
+MOST_SPILLED_BYTES = 0
+"""A candidate that is not the default and spills registers is left out."""
+
+_TRITON_TYPES = {"f16": "*fp16", "f32": "*fp32", "i8": "*i8", "u8": "*u8", "i32": "*i32"}
+_NUMPY_TYPES = {"float16": "*fp16", "float32": "*fp32", "int8": "*i8", "uint8": "*u8", "int32": "*i32"}
+
+
+def compile_for_gpu(
+    graph: Graph,
+    *,
+    precision: Precision,
+    hardware_text: str,
+    machine: str,
+    default_batch: int = 1,
+    build: bool = True,
+    cache: Path | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Program:
+    """The program of a graph: `f16` and `f32` take the float graph, `i8` the quantized one; weights must be loaded.
+
+    Kernels are built in `jobs` processes (None: one per processor) and kept in `cache` (None: the user's). With `build`
+    off there are no cubins: enough to lower, to estimate and to interpret. Raises CompileError: needs-triton.
+    """
+    lowered = lower(graph, precision, default_batch=default_batch)
+    body, cubins = lowered.body, dict[str, bytes]()
+    if build:
+        body, cubins = _built(lowered, cache, jobs, progress)
+    sources = {name: text.encode() for name, text in lowered.sources.items()}
+    return Program(
+        target="gpu",
+        machine=machine,
+        network=graph.name,
+        inputs=tuple(_ports(graph.inputs.items())),
+        outputs=tuple(_ports((port, graph.type_of(name)) for port, name in graph.outputs.items())),
+        hardware=hardware_text,
+        body=msgspec.to_builtins(body),
+        arrays=lowered.arrays,
+        files={**sources, **cubins},
+    )
+
+
+def requests_of(lowered: Lowered) -> Iterator[tuple[Launch, Candidate, str, BuildRequest]]:
+    """Everything to build: each candidate for Hopper, the default ones for Ampere too."""
+    body = lowered.body
+    buffers = {buffer.name: _TRITON_TYPES[buffer.dtype] for buffer in body.buffers}
+    arrays = {name: _NUMPY_TYPES[array.dtype.name] for name, array in lowered.arrays.items()}
+    types = {"buffer": buffers, "array": arrays, "rows": {"": "i32"}}
+    for launch in body.launches:
+        signature = {argument.name: types[argument.kind][argument.ref] for argument in launch.arguments}
+        for candidate in launch.candidates:
+            for name, arch in ARCHITECTURES.items():
+                if name == "sm_90a" or candidate is launch.candidates[0]:
+                    yield (
+                        launch,
+                        candidate,
+                        name,
+                        BuildRequest(
+                            source=lowered.sources[candidate.source],
+                            kernel=candidate.kernel,
+                            signature=signature,
+                            constants=candidate.constants,
+                            arch=arch,
+                            num_warps=candidate.num_warps,
+                            num_stages=candidate.num_stages,
+                            fuse=body.precision != "i8",
+                        ),
+                    )
+
+
+def _built(
+    lowered: Lowered, cache: Path | None, jobs: int | None, progress: Progress | None
+) -> tuple[GpuBody, dict[str, bytes]]:
+    """The body with its cubins, and their files."""
+    keyed = [
+        (launch, candidate, name, request, key_of(request)) for launch, candidate, name, request in requests_of(lowered)
+    ]
+    built = build_all([request for *_, request, _ in keyed], cache=cache, jobs=jobs, progress=progress)
+    files: dict[str, bytes] = {}
+    cubins: dict[int, dict[str, Cubin]] = {}
+    for _, candidate, name, request, key in keyed:
+        if candidate.constants and built[key].spill_bytes <= MOST_SPILLED_BYTES:
+            cubins.setdefault(id(candidate), {})[name] = _cubin(request, name, key, built[key], files)
+    launches = tuple(_with_cubins(launch, cubins) for launch in lowered.body.launches)
+    versions = {"triton": triton_version()}
+    return msgspec.structs.replace(lowered.body, launches=launches, versions=versions), files
+
+
+def _with_cubins(launch: Launch, cubins: Mapping[int, dict[str, Cubin]]) -> Launch:
+    default, *others = launch.candidates
+    assert "sm_90a" in cubins.get(id(default), {}), (
+        f"the default kernel of '{launch.layer}' spills registers: {default}"
+    )
+    kept = [default, *(candidate for candidate in others if id(candidate) in cubins)]
+    filled = tuple(msgspec.structs.replace(candidate, cubins=cubins[id(candidate)]) for candidate in kept)
+    return msgspec.structs.replace(launch, candidates=filled)
+
+
+def _cubin(request: BuildRequest, name: str, key: BuildKey, built: Built, files: dict[str, bytes]) -> Cubin:
+    file = f"cubins/{request.kernel}_{key[:16]}.{name}.cubin"
+    files[file] = built.cubin
+    return Cubin(file, built.entry, built.shared_bytes, built.num_warps, built.registers, built.spill_bytes)
+
+
+def _ports(types: Iterable[tuple[str, TensorType]]) -> Iterator[Port]:
+    for name, type in types:
+        yield Port(name, type.dtype, type.shape)
+
+
+def _compile(request: Request) -> Program:
+    options: Mapping[str, Any] = request.options
+    return compile_for_gpu(
+        request.graph,
+        precision=cast(Precision, str(options["precision"])),
+        hardware_text=request.hardware.text,
+        machine=str(request.machine),
+        default_batch=int(options["batch"]),
+        build=request.build,
+        cache=request.cache,
+        progress=request.progress,
+    )
+
+
+TARGET = Target(
+    "gpu",
+    (
+        Option(
+            "precision", "f16", ("f16", "f32", "i8"), "what activations and weights are stored as; sums are f32 or i32"
+        ),
+        Option("batch", 1, (1, 4096), "how many samples go through the network at once"),
+    ),
+    computes_in_integers=lambda options: options["precision"] == "i8",
+    compile=_compile,
+)

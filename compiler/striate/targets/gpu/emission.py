@@ -1,0 +1,177 @@
+"""What lowering has made so far: buffers, arrays, kernel texts and launches, and where each of the graph's values lies."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from striate_runtime.program.gpu import Argument, Candidate, Launch
+
+from striate.graph import Graph, Node
+from striate.targets.gpu.candidates import Tile
+from striate.targets.gpu.layout import Order, Place, Value, channels_last, row_major
+from striate.tensor import Array, DType, Shape, TensorType
+
+Precision = Literal["f16", "f32", "i8"]
+
+_KERNELS = Path(__file__).with_name("kernels")
+
+
+@dataclass
+class Emission:
+    """One graph on its way to a program. `values` says where each value of the graph lies once it is computed."""
+
+    graph: Graph
+    precision: Precision
+    default_batch: int
+    buffers: dict[str, Place] = field(default_factory=dict[str, Place])
+    arrays: dict[str, Array] = field(default_factory=dict[str, Array])
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    launches: list[Launch] = field(default_factory=list[Launch])
+    values: dict[str, Value] = field(default_factory=dict[str, Value])
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+    outputs: dict[str, str] = field(default_factory=dict[str, str])
+    copies: dict[str, Value] = field(default_factory=dict[str, Value])
+    absorbed: set[str] = field(default_factory=set[str])
+    _launched: set[str] = field(default_factory=set[str])
+    _stored: dict[str, Place] = field(default_factory=dict[str, Place])
+
+    def stored_dtype(self, type: TensorType) -> DType:
+        """What a value's numbers are stored as: f32 as f16 where that is the precision."""
+        return "f16" if self.precision == "f16" and type.dtype == "f32" else type.dtype
+
+    def new_buffer(self, stem: str, dtype: str, shape: Shape, order: Order) -> Place:
+        """A buffer of the arena, called `stem` or `stem_2`, ..."""
+        name = _fresh(stem, self.buffers)
+        self.buffers[name] = Place("buffer", name, dtype, shape, order)
+        return self.buffers[name]
+
+    def store(self, stem: str, array: Array) -> Place:
+        """An array of the program; the same array under the same name is stored once."""
+        array = np.ascontiguousarray(array)
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", stem).lstrip(".")
+        key = f"{stem} {hashlib.sha256(array.tobytes()).hexdigest()} {array.dtype} {array.shape}"
+        if key not in self._stored:
+            name = _fresh(stem, self.arrays)
+            self.arrays[name] = array
+            self._stored[key] = Place("array", name, _DTYPES[array.dtype.name], array.shape, row_major(array.ndim))
+        return self._stored[key]
+
+    def result(self, node: Node, order: Order) -> Place:
+        """Where a node's value goes: straight into the output's buffer if it is one and lies as one, else into a new one."""
+        ports = [port for port, value in self.graph.outputs.items() if value == node.name]
+        buffer = Place("buffer", "", self.stored_dtype(node.type), node.type.shape, order)
+        wanted = Place("buffer", "", node.type.dtype, node.type.shape, channels_last(len(order)))
+        if len(ports) == 1 and not self.graph.users(node.name) and buffer.lies_like(wanted):
+            place = self.new_buffer(node.name, wanted.dtype, wanted.shape, wanted.order)
+            self.outputs[ports[0]] = place.name
+            return place
+        return self.new_buffer(node.name, buffer.dtype, buffer.shape, order)
+
+    def launch(
+        self,
+        *,
+        layer: str,
+        operator: str,
+        nodes: Sequence[str],
+        kernel: str,
+        slots: Mapping[str, Sequence[str]],
+        arguments: Sequence[tuple[str, Place]],
+        extra: Sequence[Place],
+        result: Place,
+        rows_per_sample: int,
+        constants: Mapping[str, int | bool | str],
+        tiles: Sequence[Tile],
+        programs: Callable[[Mapping[str, int]], int],
+    ) -> None:
+        """Append a launch. `arguments` are the template's own pointers in its order, `extra` those its slots read.
+
+        `programs` gives how many programs share a block of rows, from a tile's sizes. A node that several launches read
+        as a view belongs to the first.
+        """
+        nodes = [name for name in nodes if name not in self._launched]
+        self._launched.update(nodes)
+        pointers = [f"p{index}_ptr" for index in range(len(extra))]
+        text = render(kernel, {**slots, "pointers": [f"{pointer}," for pointer in pointers]})
+        file = f"kernels/{kernel}_{hashlib.sha256(text.encode()).hexdigest()[:8]}.py"
+        self.sources[file] = text
+        places = dict(arguments) | dict(zip(pointers, extra, strict=True))
+        names = [name for name in parameters_of(text) if name in places or name == "M"]
+        work = [self.graph.node(n).operator.work(*self.graph.input_types(self.graph.node(n))) for n in nodes]
+        reads = {place.name: place for place in places.values() if place.kind == "buffer" and place != result}
+        weights = {place.name: place for place in places.values() if place.kind == "array"}
+        self.launches.append(
+            Launch(
+                layer=layer,
+                operator=operator,
+                nodes=tuple(nodes),
+                arguments=tuple(
+                    Argument(name, "rows") if name == "M" else Argument(name, places[name].kind, places[name].name)
+                    for name in names
+                ),
+                rows_per_sample=rows_per_sample,
+                candidates=tuple(
+                    Candidate(
+                        source=file,
+                        kernel=kernel,
+                        constants={**constants, **tile.sizes},
+                        row_constant="BM",
+                        block_rows=tile.sizes["BM"],
+                        programs_per_block=programs(tile.sizes),
+                        num_warps=tile.num_warps,
+                        num_stages=tile.num_stages,
+                        cubins={},
+                    )
+                    for tile in tiles
+                ),
+                macs=sum(one.macs for one in work),
+                operations=sum(one.operations for one in work),
+                bytes_read=sum(place.bytes for place in reads.values()),
+                bytes_written=result.bytes,
+                weight_bytes=sum(place.bytes for place in weights.values()),
+            )
+        )
+
+
+@cache
+def template(kernel: str) -> str:
+    """The text of a template kernel."""
+    return (_KERNELS / f"{kernel}.py").read_text(encoding="utf-8")
+
+
+def render(kernel: str, slots: Mapping[str, Sequence[str]]) -> str:
+    """A template with every slot that has lines replaced by them, and the others' marks removed."""
+    lines: list[str] = []
+    for line in template(kernel).split("\n"):
+        match = _SLOT.match(line)
+        if match is None:
+            lines.append(line)
+            continue
+        indent, default, name = match.groups()
+        written = slots.get(name) or ([default.rstrip()] if default else [])
+        lines += [indent + one for one in written]
+    return "\n".join(lines)
+
+
+def parameters_of(text: str) -> list[str]:
+    """The kernel's parameters that are not constants, in order, read from its text."""
+    head = text[text.index("\ndef ") : text.index("):\n", text.index("\ndef "))]
+    return [name for name, kind in _PARAMETER.findall(head) if "constexpr" not in kind]
+
+
+_SLOT = re.compile(r"^( *)(.*?)# slot: (\w+)$")
+_PARAMETER = re.compile(r"^ +(\w+)(: tl\.constexpr)?,", re.MULTILINE)
+_DTYPES = {"float16": "f16", "float32": "f32", "int8": "i8", "uint8": "u8", "int32": "i32"}
+
+
+def _fresh(stem: str, taken: Mapping[str, object]) -> str:
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}_{number}", number + 1
+    return name

@@ -1,0 +1,132 @@
+"""A graph as launches of kernels on buffers, before any kernel is compiled.
+
+Nodes are taken in order. A node that computes something becomes a launch and takes along the pointwise nodes behind it;
+a node that only moves numbers becomes a view, which its reader follows. THE LOWERINGS say how each operator is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from striate_runtime.program.gpu import Buffer, GpuBody
+
+from striate.graph import Graph, Node
+from striate.targets.gpu.emission import Emission, Precision
+from striate.targets.gpu.layout import Place, Value, channels_last
+from striate.targets.gpu.lower_movement import (
+    copy,
+    lower_concat,
+    lower_constant,
+    lower_flatten,
+    lower_pad,
+    lower_permute,
+    lower_pointwise,
+    lower_slice,
+)
+from striate.targets.gpu.lower_products import lower_conv2d, lower_conv_transpose2d, lower_linear, lower_matmul
+from striate.targets.gpu.lower_reductions import lower_argmax, lower_reduction, lower_softmax
+from striate.targets.gpu.lower_windows import lower_adaptive_avg_pool2d, lower_pool, lower_upsample
+from striate.targets.gpu.memory_plan import Lifetime, plan_memory
+from striate.targets.gpu.pointwise import POINTWISE
+from striate.tensor import Array
+
+LOWERINGS: dict[str, Callable[[Emission, Node], None]] = {
+    **dict.fromkeys(POINTWISE, lower_pointwise),
+    "conv2d": lower_conv2d,
+    "conv1d": lower_conv2d,
+    "conv_transpose2d": lower_conv_transpose2d,
+    "linear": lower_linear,
+    "matmul": lower_matmul,
+    "max_pool2d": lower_pool,
+    "avg_pool2d": lower_pool,
+    "sum_pool2d": lower_pool,
+    "adaptive_avg_pool2d": lower_adaptive_avg_pool2d,
+    "upsample": lower_upsample,
+    "flatten": lower_flatten,
+    "reshape": lower_flatten,
+    "permute": lower_permute,
+    "slice": lower_slice,
+    "concat": lower_concat,
+    "pad": lower_pad,
+    "constant": lower_constant,
+    "reduce_mean": lower_reduction,
+    "reduce_sum": lower_reduction,
+    "reduce_max": lower_reduction,
+    "argmax": lower_argmax,
+    "softmax": lower_softmax,
+    "log_softmax": lower_softmax,
+}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A body whose candidates have no cubins yet, the packed weights, and the kernels' texts by file name."""
+
+    body: GpuBody
+    arrays: Mapping[str, Array]
+    sources: Mapping[str, str]
+
+
+def lower(graph: Graph, precision: Precision, *, default_batch: int = 1) -> Lowered:
+    """The launches of a graph. The weights must be loaded; for `i8` the graph is the quantized one.
+
+    `f16` stores every f32 as f16 and computes sums in f32; inputs and outputs keep the user's types.
+    """
+    emission = Emission(graph, precision, default_batch)
+    for name, type in graph.inputs.items():
+        place = emission.new_buffer(name, type.dtype, type.shape, channels_last(len(type.shape)))
+        emission.values[name] = Value(type, place)
+        emission.inputs[name] = place.name
+    for node in graph.topological():
+        if node.name not in emission.absorbed:
+            LOWERINGS[node.operator.name](emission, node)
+    for port, name in graph.outputs.items():
+        if port not in emission.outputs:
+            _copy_out(emission, port, name)
+    return Lowered(_body(emission), emission.arrays, emission.sources)
+
+
+def _copy_out(emission: Emission, port: str, name: str) -> None:
+    value = emission.values[name]
+    place = emission.new_buffer(
+        f"{port}.output", value.type.dtype, value.type.shape, channels_last(len(value.type.shape))
+    )
+    copy(emission, value, place, layer=name, operator="layout")
+    emission.outputs[port] = place.name
+
+
+def _body(emission: Emission) -> GpuBody:
+    plan = plan_memory(_lifetimes(emission))
+    return GpuBody(
+        precision=emission.precision,
+        default_batch=emission.default_batch,
+        arena_bytes=plan.arena_bytes,
+        arena_bytes_without_reuse=plan.arena_bytes_without_reuse,
+        buffers=tuple(
+            Buffer(name, place.dtype, place.stored_shape, plan.offsets[name], plan.bytes[name])
+            for name, place in emission.buffers.items()
+        ),
+        inputs=emission.inputs,
+        outputs=emission.outputs,
+        launches=tuple(emission.launches),
+        versions={},
+    )
+
+
+def _lifetimes(emission: Emission) -> list[Lifetime]:
+    """From the first launch that touches a buffer to the last; inputs and outputs are kept from end to end.
+
+    So a program can be run again without giving it its inputs again, and its outputs read at any time after.
+    """
+    uses: dict[str, list[int]] = {name: [] for name in emission.buffers}
+    for index, launch in enumerate(emission.launches):
+        for argument in launch.arguments:
+            if argument.kind == "buffer":
+                uses[argument.ref].append(index)
+    end = len(emission.launches)
+    ports = {*emission.inputs.values(), *emission.outputs.values()}
+    return [
+        Lifetime(name, place.bytes, *((-1, end) if name in ports else (uses[name][0], uses[name][-1])))
+        for name, place in emission.buffers.items()
+    ]

@@ -1,0 +1,86 @@
+"""Pools, and images enlarged by interpolation: what goes over pixels and channels without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from striate.graph import Node
+from striate.operators import AdaptiveAvgPool2d, Upsample
+from striate.operators.pooling import AvgPool2d, Pool
+from striate.targets.gpu.candidates import image_tiles
+from striate.targets.gpu.chain import Epilogue
+from striate.targets.gpu.emission import Emission
+from striate.targets.gpu.fuse import absorb, write_epilogue
+from striate.targets.gpu.layout import Place, channels_last
+from striate.targets.gpu.lower_movement import lower_nearest, plain
+from striate.targets.gpu.lower_products import unroll
+
+KINDS = {"max_pool2d": "max", "sum_pool2d": "sum", "avg_pool2d": "mean"}
+
+
+def lower_pool(emission: Emission, node: Node) -> None:
+    """Windows of one size."""
+    operator, (_, h, w) = node.operator, emission.graph.input_types(node)[0].shape
+    assert isinstance(operator, Pool), "the table maps pools here"
+    left, right, top, bottom = operator.declared_pads(h, w)
+    constants = _sizes(*operator.kernel) | {
+        "STRIDE_H": operator.strides[0],
+        "STRIDE_W": operator.strides[1],
+        "DILATION_H": operator.dilations[0],
+        "DILATION_W": operator.dilations[1],
+        "LEFT": left,
+        "RIGHT": right,
+        "TOP": top,
+        "BOTTOM": bottom,
+        "COUNT_PAD": isinstance(operator, AvgPool2d) and operator.count_include_pad,
+        "ADAPTIVE": False,
+        "KIND": KINDS[operator.name],
+    }
+    _launch(emission, node, "window", constants)
+
+
+def lower_adaptive_avg_pool2d(emission: Emission, node: Node) -> None:
+    """Cells that tile the image; the constants give the largest cell."""
+    operator, (_, h, w) = node.operator, emission.graph.input_types(node)[0].shape
+    assert isinstance(operator, AdaptiveAvgPool2d), "the table maps adaptive_avg_pool2d here"
+    tall, wide = (max(past - first for first, past in cells) for cells in operator.bounds(h, w))
+    unused = dict.fromkeys(("STRIDE_H", "STRIDE_W", "LEFT", "RIGHT", "TOP", "BOTTOM"), 0)
+    constants = {**_sizes(tall, wide), **unused, "DILATION_H": 1, "DILATION_W": 1}
+    _launch(emission, node, "window", {**constants, "COUNT_PAD": False, "ADAPTIVE": True, "KIND": "mean"})
+
+
+def lower_upsample(emission: Emission, node: Node) -> None:
+    """Nearest is a view; bilinear has a kernel."""
+    assert isinstance(node.operator, Upsample), "the table maps upsample here"
+    if node.operator.mode == "nearest":
+        return lower_nearest(emission, node)
+    return _launch(emission, node, "bilinear", {"ALIGN_CORNERS": node.operator.align_corners})
+
+
+def _sizes(tall: int, wide: int) -> dict[str, int | bool | str]:
+    return {"R": tall, "S": wide, "UNROLL": unroll(tall * wide)}
+
+
+def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str, int | bool | str]) -> None:
+    (c, h, w), (_, p, q) = emission.graph.input_types(node)[0].shape, node.type.shape
+    order = channels_last(3)
+    x = plain(emission, node.inputs[0], order)
+    shape = Place("buffer", "", "", node.type.shape, order)
+    chain = absorb(emission, node, lambda value: value.is_plain and value.place.lies_like(shape))
+    place = emission.result(chain.nodes[-1], order)
+    epilogue = Epilogue(emission.graph, emission.store)
+    write_epilogue(emission, chain, place, epilogue)
+    emission.launch(
+        layer=node.name,
+        operator=node.operator.name,
+        nodes=[one.name for one in chain.nodes],
+        kernel=kernel,
+        slots={"epilogue": epilogue.lines},
+        arguments=[("x_ptr", x.place), ("y_ptr", place)],
+        extra=epilogue.places,
+        result=place,
+        rows_per_sample=p * q,
+        constants={"H": h, "W": w, "C": c, "P": p, "Q": q, **constants},
+        tiles=image_tiles(p * q, c),
+        programs=lambda sizes: -(-c // sizes["BN"]),
+    )
