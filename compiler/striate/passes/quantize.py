@@ -35,7 +35,7 @@ def quantize(
     the first `examined` samples. Unlike other passes it takes data: `calibration` holds `[N, *shape]` for each input,
     and a tensor's largest code stands for the largest magnitude seen (with `percentile`, say 99.99, for that
     percentile: more resolution for most numbers, and outliers are clipped).
-    Holds off (an island in f32) where an operator has no integer form. The outputs' types become f32 where they were f16.
+    Holds off (an island in f32) where an operator has no integer form. Outputs that were f16 become f32.
     Raises CompileError: needs-calibration, bad-calibration.
     """
     arrays = check_calibration(graph, calibration)

@@ -8,6 +8,8 @@ import numpy as np
 
 from striate.graph import Graph, Node
 from striate.operators.constant import Constant
+from striate.operators.pooling import AvgPool2d, MaxPool2d
+from striate.operators.shaping import Permute
 
 _Rule = Callable[[Graph, Node], str | None]
 """The operand that a node merely repeats, if it does."""
@@ -39,12 +41,14 @@ def _same_type(graph: Graph, node: Node) -> str | None:
 
 
 def _same_order(graph: Graph, node: Node) -> str | None:
-    axes: tuple[int, ...] = node.operator.axes(len(node.type.shape))  # pyright: ignore
-    return node.inputs[0] if list(axes) == sorted(axes) else None
+    assert isinstance(node.operator, Permute), "only permute has an order"
+    axes = node.operator.axes(len(node.type.shape))
+    return node.inputs[0] if axes == tuple(sorted(axes)) else None
 
 
 def _one_pixel(graph: Graph, node: Node) -> str | None:
-    return node.inputs[0] if node.operator.kernel == (1, 1) else None  # pyright: ignore
+    assert isinstance(node.operator, (MaxPool2d, AvgPool2d)), "only pools have a window"
+    return node.inputs[0] if node.operator.kernel == (1, 1) else None
 
 
 def _only_operand(graph: Graph, node: Node) -> str | None:

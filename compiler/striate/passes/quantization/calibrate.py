@@ -84,8 +84,8 @@ def _percentiles(
             count += np.histogram(np.abs(values[name]), _BINS, (0, largest[name]))[0]
     result = dict(largest)
     for name, count in counts.items():
-        reached = np.searchsorted(np.cumsum(count), percentile / 100 * count.sum())
-        result[name] = largest[name] * min(float(reached) + 1, _BINS) / _BINS
+        reached = int(np.searchsorted(np.cumsum(count), percentile / 100 * int(count.sum())))
+        result[name] = largest[name] * min(reached + 1, _BINS) / _BINS
     return result
 
 

@@ -40,11 +40,8 @@ def look_up(rewriter: Rewriter, node: Node) -> bool:
         return False
     x, wanted = rewriter.as_codes(node.inputs[0]), rewriter.plan[node.name]
     arguments = np.clip(all_codes(x.coding.dtype), x.coding.low, x.coding.high) * x.coding.scale
-    parameters = {role: rewriter.source.value(node, role) for role in node.parameters}
-    results = node.operator.reference(
-        arguments[:, None],
-        **{role: value.astype(np.float64) for role, value in parameters.items() if value is not None},
-    )
+    parameters = {role: value.astype(np.float64) for role, value in rewriter.values(node).items()}
+    results = node.operator.reference(arguments[:, None], **parameters)
     table = wanted.encode(results[:, 0])
     name = rewriter.emit(node.name, Lookup(wanted.dtype), (x.name,), {"table": table}, span=node.span)
     rewriter.codes[node.name] = Codes(name, wanted)

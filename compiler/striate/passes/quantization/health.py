@@ -43,7 +43,7 @@ def examine(
 ) -> tuple[LayerHealth, ...]:
     """Run both graphs on the first `samples` samples (fewer where the network is large) and compare.
 
-    A value that was delivered in its reader's codes already (a convolution clipped by its relu) is compared at the reader.
+    A value delivered in its reader's codes already (a convolution clipped by its relu) is compared at the reader.
     """
     elements = sum(node.type.elements for node in original) + sum(node.type.elements for node in quantized)
     count = min(samples, max(1, _MOST_ELEMENTS // max(1, elements)))

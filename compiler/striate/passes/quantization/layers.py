@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import numpy as np
 
 from striate.graph import Node
 from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d, SumPool2d
+from striate.operators.transposed import ConvTranspose2d
 from striate.passes.quantization.rewriter import Accumulator, Rewriter
 from striate.passes.quantization.weights import quantize_weights
 from striate.tensor import Array
@@ -66,15 +70,15 @@ def _as_sum_pool(node: Node, shape: tuple[int, ...]) -> tuple[SumPool2d, int] | 
 def _even(cells: list[tuple[int, int]]) -> tuple[int, int] | None:
     """(size, step) of cells that have one size and stand at equal steps from 0; None for any others."""
     sizes = {end - first for first, end in cells}
-    steps = {after[0] - before[0] for before, after in zip(cells, cells[1:], strict=False)} or sizes
+    steps = {after[0] - before[0] for before, after in pairwise(cells)} or sizes
     return (sizes.pop(), steps.pop()) if len(sizes) == len(steps) == 1 else None
 
 
-def _by_output_channel(node: Node, weight: Array):  # noqa: ANN202
+def _by_output_channel(node: Node, weight: Array) -> tuple[Array, Callable[[Array], Array]]:
     """The weight as [output channels, terms], and the way back."""
-    if node.operator.name != "conv_transpose2d":
+    if not isinstance(node.operator, ConvTranspose2d):
         return weight.reshape(len(weight), -1), lambda codes: codes.reshape(weight.shape)
-    groups: int = node.operator.groups  # pyright: ignore
+    groups = node.operator.groups
     split = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     turned = split.transpose(0, 2, 1, 3)
 

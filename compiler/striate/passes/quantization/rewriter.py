@@ -55,7 +55,7 @@ class Rewriter:
     # -- forms
 
     def as_codes(self, value: str, coding: Coding | None = None) -> Codes:
-        """The value as codes: those it has or was planned to have, or, if given, ones that mean the same as `coding`."""
+        """The value as codes: those it has or was planned to have, or ones that mean the same as `coding`."""
         wanted = coding or self.plan[value]
         native = self.codes.get(value)
         if native and (coding is None or native.coding.agrees(coding)):
@@ -75,7 +75,7 @@ class Rewriter:
         return made
 
     def as_plain(self, value: str) -> str:
-        """The node (or input) that holds the value as it was in the source, a float dequantized from its finest form."""
+        """The node (or input) that holds the value as it was in the source, a float from its finest form."""
         if value not in self._plain:
             accumulator = self.accumulators.get(value)
             if accumulator:
@@ -101,7 +101,7 @@ class Rewriter:
         names: Mapping[str, str] | None = None,
         span: Span | None = None,
     ) -> str:
-        """Append a node; `values` are its parameters by role, `names` what to call them if nothing else is called so."""
+        """Append a node; `values` are its parameters by role, `names` what to call them if that is free."""
         types = operator.parameters(*(self.graph.type_of(value) for value in inputs))
         parameters: dict[str, str] = {}
         for role, type in types.items():
@@ -125,13 +125,18 @@ class Rewriter:
 
     def copy(self, node: Node) -> None:
         """The node as it was, on its operands as they were: an island, or a node that computes in integers already."""
+        inputs = tuple(self.as_plain(name) for name in node.inputs)
+        name = self.emit(node.name, node.operator, inputs, self.values(node), node.parameters, node.span)
+        self.set_plain(node.name, name)
+
+    def values(self, node: Node) -> dict[str, Array]:
+        """The values of a source node's parameters by role. The weights must be loaded."""
         values: dict[str, Array] = {}
         for role in node.parameters:
             value = self.source.value(node, role)
             assert value is not None, f"the weights of '{node.name}' are not loaded"
             values[role] = value
-        inputs = tuple(self.as_plain(name) for name in node.inputs)
-        self.set_plain(node.name, self.emit(node.name, node.operator, inputs, values, node.parameters, node.span))
+        return values
 
     # -- how
 
@@ -154,10 +159,13 @@ class Rewriter:
         return self.emit(name, Dequantize(), (integers,), {"scale": scales}, span=self._span(value))
 
     def _parameter(self, wanted: str, otherwise: str, value: Array, dtype: DType) -> str:
-        """Keep `value` as `wanted`; where something else has that name (a shared weight at another scale), elsewhere."""
+        """Keep `value` as `wanted`; where that is taken (a shared weight at another scale), elsewhere."""
         for name in chain((wanted, otherwise), (f"{otherwise}_{number}" for number in count(2))):
             known = self.graph.parameters.get(name)
-            if known is None or (known.type.dtype == dtype and np.array_equal(known.value, value)):  # pyright: ignore
+            same = (
+                known and known.value is not None and known.type.dtype == dtype and np.array_equal(known.value, value)
+            )
+            if known is None or same:
                 return self.graph.set_parameter(name, value, TensorType(dtype, value.shape))
         raise AssertionError("there is always another number")
 
@@ -171,3 +179,7 @@ class Rewriter:
     def _span(self, value: str) -> Span | None:
         node = self.graph.producer(value) or self.source.producer(value)
         return node.span if node else None
+
+
+def _equal(known: Array | None, value: Array) -> bool:
+    return known is not None and np.array_equal(known, value)

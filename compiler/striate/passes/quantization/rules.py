@@ -1,4 +1,4 @@
-"""THE RULES: which integer form each operator gets. An operator without a rule, or whose rule holds off, is an island."""
+"""THE RULES: which integer form each operator gets. One without a rule, or whose rule holds off, is an island."""
 
 from __future__ import annotations
 
@@ -43,10 +43,7 @@ RULES: dict[str, Rule] = {
     "argmax": choose_among_codes,
 }
 
-ENDINGS = frozenset(name for name, rule in RULES.items() if rule is look_up) | {
-    "flatten",
-    "reshape",
-    "permute",
-    "slice",
-}
-"""Operators that stay in float between the last accumulator and the outputs: there they cost little and lose nothing."""
+ENDINGS = frozenset(
+    (*(name for name, rule in RULES.items() if rule is look_up), "flatten", "reshape", "permute", "slice")
+)
+"""What stays in float between the last accumulator and the outputs: there it costs little and loses nothing."""
