@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from striate.graph import Graph, Node
 
@@ -42,7 +42,7 @@ def write_value(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, tuple):
-        items: tuple[Any, ...] = value
+        items = cast(tuple[Any, ...], value)
         return f"({', '.join(map(write_value, items))}{',' if len(items) == 1 else ''})"
     if isinstance(value, float):
         return _float(float(value))

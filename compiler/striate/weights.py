@@ -71,7 +71,7 @@ _FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 def _read(declaration: WeightsDeclaration, path: Path) -> dict[str, tuple[str, Array]]:
-    from safetensors import SafetensorError, deserialize
+    from safetensors import SafetensorError, deserialize  # pyright: ignore[reportUnknownVariableType]
 
     def wrong(message: str, help: str | None = None) -> CompileError:
         return CompileError(Diagnostic("bad-weights", message, declaration.span, help=help))
@@ -87,7 +87,7 @@ def _read(declaration: WeightsDeclaration, path: Path) -> dict[str, tuple[str, A
         if found != declaration.sha256.lower():
             raise wrong(f"{path} is another file than the text means: its sha256 is {found}")
     try:
-        tensors = deserialize(data)
+        tensors: list[tuple[str, dict[str, Any]]] = deserialize(data)
     except SafetensorError as error:
         raise wrong(f"{path} is not a safetensors file: {error}") from error
     return {name: (t["dtype"], _array(t)) for name, t in tensors if t["dtype"] in _DTYPES}
@@ -166,7 +166,9 @@ def _initial(graph: Graph, node: Node, seed: int) -> list[tuple[str, Array]]:
             values.append((name, np.full(type.shape, constant, NUMPY[type.dtype])))
             continue
         if not type.is_float or role not in ("weight", "bias"):
-            message = f"'{name}' ({type}, the {role} of {node.operator.name}) has no initial value; name a file of weights"
+            message = (
+                f"'{name}' ({type}, the {role} of {node.operator.name}) has no initial value; name a file of weights"
+            )
             raise CompileError(Diagnostic("bad-weights", message, node.span))
         bound = 1 / math.sqrt(math.prod(graph.parameter(node, "weight").type.shape[1:]))
         digest = hashlib.sha256(name.encode()).digest()

@@ -6,7 +6,7 @@ import dataclasses
 import types
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from striate.language.values import Value
 from striate.operators.schema import Operator
@@ -14,7 +14,7 @@ from striate.operators.schema import Operator
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute: its annotation, the bare words it takes, whether `none` may leave it out, whether it must be given."""
+    """One attribute: its annotation, the bare words it takes, whether it may be `none`, whether it must be given."""
 
     name: str
     kind: Any
@@ -23,7 +23,7 @@ class Attribute:
     required: bool
 
 
-class Misfit(Exception):
+class MisfitError(Exception):
     """A value that is not of the attribute's kind."""
 
 
@@ -46,19 +46,23 @@ def attributes_of(operator: type[Operator]) -> dict[str, Attribute]:
 
 
 def fit(attribute: Attribute, value: Value | str) -> Any:
-    """The value as the operator's constructor takes it; a `str` is a bare word. Raises Misfit."""
+    """The value as the operator's constructor takes it; a `str` is a bare word. Raises MisfitError."""
     if isinstance(value, str):
         if value in attribute.words:
             return value
         if value == "none" and attribute.optional:
             return None
-        raise Misfit
+        raise MisfitError
     return _fit(attribute.kind, value)
 
 
 def wanted(attribute: Attribute) -> str:
     """What the attribute takes, in words: `a whole number or a tuple of 2 whole numbers`."""
-    kinds = [_KINDS.get(kind) or _tuple(kind) for kind in _members(attribute.kind) if kind in _KINDS or get_origin(kind) is tuple]
+    kinds = [
+        _KINDS.get(kind) or _tuple(kind)
+        for kind in _members(attribute.kind)
+        if kind in _KINDS or get_origin(kind) is tuple
+    ]
     kinds += [f"the word {word}" for word in (*attribute.words, *(("none",) if attribute.optional else ()))]
     return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
 
@@ -83,12 +87,13 @@ def _fit(kind: Any, value: Any) -> Any:
         if member is float and isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
         if get_origin(member) is tuple and isinstance(value, tuple):
+            value = cast(tuple[Any, ...], value)
             items = get_args(member)
             if items[-1] is ...:
                 return tuple(_fit(items[0], item) for item in value)
             if len(items) == len(value):
                 return tuple(_fit(item, part) for item, part in zip(items, value, strict=True))
-    raise Misfit
+    raise MisfitError
 
 
 def _tuple(kind: Any) -> str:

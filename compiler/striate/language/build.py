@@ -38,7 +38,8 @@ class _Builder:
         rule = getattr(child, "data", None)
         if rule is None:
             return child
-        span = Span(self.source, child.meta.start_pos, child.meta.end_pos) if not child.meta.empty else None
+        meta = child.meta
+        span = Span(self.source, 0, 0) if meta.empty else Span(self.source, meta.start_pos, meta.end_pos)
         return RULES[rule](self, [self.build(grandchild) for grandchild in child.children], span)
 
     def name(self, token: Token) -> syntax.Name:
@@ -69,8 +70,10 @@ class _Builder:
         try:
             return json.loads(token.replace("\t", "\\t"))
         except json.JSONDecodeError:
-            help = r'a backslash is written \\; other escapes are \" \n \t and \uXXXX'
-            self.mistakes.append(Diagnostic("syntax-error", "this string has an unknown escape", span_of(self.source, token), help=help))
+            help = r"a backslash is written \\; other escapes are \" \n \t and \uXXXX"
+            self.mistakes.append(
+                Diagnostic("syntax-error", "this string has an unknown escape", span_of(self.source, token), help=help)
+            )
             return "?"
 
     def integer(self, token: Token) -> int:
@@ -85,7 +88,9 @@ class _Builder:
         """A FLOAT's value."""
         value = float(token)
         if value in (float("inf"), float("-inf")):
-            self.mistakes.append(Diagnostic("bad-arithmetic", f"the number {token} is too large", span_of(self.source, token)))
+            self.mistakes.append(
+                Diagnostic("bad-arithmetic", f"the number {token} is too large", span_of(self.source, token))
+            )
         return value
 
 

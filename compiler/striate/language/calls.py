@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from striate.diagnostics import Diagnostic, Note, Span, did_you_mean
 from striate.language import syntax
-from striate.language.attributes import Attribute, Misfit, attributes_of, fit, wanted
-from striate.language.scope import Mistakes, Scope, Stop
+from striate.language.attributes import Attribute, MisfitError, attributes_of, fit, wanted
+from striate.language.scope import Mistakes, Scope, StatementError
 from striate.language.values import Several, Tensor, Value, describe
+from striate.operators import OPERATORS
 from striate.operators.schema import Operator, OperatorError
 from striate.tensor import TensorType
+
+ABSENT = {
+    "dropout": "dropout does nothing once a network is trained: leave it out",
+    "identity": "leave it out, or write 'y = x'",
+    "lambda": "write a block",
+}
+"""What PyTorch has and this language needs not."""
 
 Evaluate = Callable[[syntax.Expression], Value]
 
 
 @dataclass
 class Match:
-    """A call matched with an operator. `spans` say where each attribute stands; `chosen` are parameter names by role."""
+    """A call matched with an operator: where each attribute stands (`spans`), parameter names by role (`chosen`)."""
 
     operands: list[Tensor]
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -42,24 +50,26 @@ class Matcher:
         self.failed = False
 
     def match(self, piped: tuple[Tensor, ...], arguments: tuple[syntax.Argument, ...]) -> Match:
-        """The call's operands and attributes. Raises Stop."""
+        """The call's operands and attributes. Raises StatementError."""
         match = Match(list(piped))
         for argument in arguments:
             try:
                 self._take(match, argument)
-            except Stop:
+            except StatementError:
                 self.failed = True
         missing = [name for name, attribute in self.table.items() if attribute.required and name not in match.spans]
         if missing and not self.failed:
             names = " and ".join(f"'{name}'" for name in missing)
-            self._complain("missing-attribute", f"{self.operator.name} needs {names}", self.callee.span, self._signature())
+            self._complain(
+                "missing-attribute", f"{self.operator.name} needs {names}", self.callee.span, self._signature()
+            )
         self._check_arity(match)
         if self.failed:
-            raise Stop
+            raise StatementError
         return match
 
     def apply(self, match: Match) -> tuple[Operator, TensorType, dict[str, TensorType]]:
-        """The operator, the result's type and the parameters' types. Raises Stop."""
+        """The operator, the result's type and the parameters' types. Raises StatementError."""
         types = [operand.type for operand in match.operands]
         try:
             operator = self.operator(**match.attributes)
@@ -69,7 +79,7 @@ class Matcher:
         try:
             result, roles = operator.result(*types), operator.parameters(*types)
         except OperatorError as error:
-            notes = tuple(Note(f"'{operand.name}' is {operand.type}") for operand in match.operands)
+            notes = tuple(note for operand in match.operands for note in type_of(operand))
             span = match.spans.get(error.attribute or "", self.callee.span)
             code = "shape-mismatch" if _shapes_are_wrong(operator, types) else "type-mismatch"
             raise self._complain(code, str(error), span, notes=notes) from None
@@ -79,9 +89,11 @@ class Matcher:
             legal = [*roles, "name"] if roles else []
             self._complain("unknown-attribute", message, match.chosen[role].span, did_you_mean(role, legal))
         if "name" in match.chosen and not roles:
-            self._complain("unknown-attribute", f"{self.operator.name} has no parameters to name", match.chosen["name"].span)
+            self._complain(
+                "unknown-attribute", f"{self.operator.name} has no parameters to name", match.chosen["name"].span
+            )
         if self.failed:
-            raise Stop
+            raise StatementError
         return operator, result, roles
 
     def _take(self, match: Match, argument: syntax.Argument) -> None:
@@ -133,7 +145,7 @@ class Matcher:
         given: Value | str = word if word is not None else self.evaluate(expression) if value is None else value
         try:
             match.attributes[attribute.name] = fit(attribute, given)
-        except Misfit:
+        except MisfitError:
             is_now = f"the word {given}" if isinstance(given, str) else describe(given)
             message = f"{attribute.name} of {self.operator.name} is {wanted(attribute)}, not {is_now}"
             help = did_you_mean(given, attribute.words) if isinstance(given, str) else None
@@ -154,7 +166,7 @@ class Matcher:
             return
         least = "at least " if self.operator.variadic else ""
         message = f"{self.operator.name} takes {least}{_count(wanted_count, 'operand')}, not {given}"
-        notes = tuple(Note(f"'{operand.name}' is {operand.type}") for operand in match.operands)
+        notes = tuple(note for operand in match.operands for note in type_of(operand))
         self._complain("wrong-arity", message, self.callee.span, self._signature(), notes)
 
     def _signature(self) -> str:
@@ -164,9 +176,21 @@ class Matcher:
 
     def _complain(
         self, code: str, message: str, span: Span, help: str | None = None, notes: tuple[Note, ...] = ()
-    ) -> Stop:
+    ) -> StatementError:
         self.failed = True
         return self.mistakes.add(Diagnostic(code, message, span, (*notes, *self.scope.trace), help))
+
+
+def unknown_operator(callee: syntax.Name, blocks: Iterable[str]) -> Diagnostic:
+    """A name that is neither an operator nor a block."""
+    word = callee.text.lower()
+    help = ABSENT.get(word) or did_you_mean(word, [*OPERATORS, "split", *blocks])
+    return Diagnostic("unknown-operator", f"there is no operator or block '{callee.text}'", callee.span, help=help)
+
+
+def type_of(tensor: Tensor) -> tuple[Note, ...]:
+    """A note that says what an operand is."""
+    return (Note(f"'{tensor.name}' is {tensor.type}"),)
 
 
 def _shapes_are_wrong(operator: Operator, types: list[TensorType]) -> bool:

@@ -8,12 +8,12 @@ from striate.diagnostics import CompileError, Diagnostic, Note, Span, did_you_me
 from striate.graph import Graph
 from striate.language import syntax
 from striate.language.experiment import Experiment, elaborate_experiment
-from striate.language.expressions import Expressions, TooMuch
+from striate.language.expressions import Expressions, TooLargeError
 from striate.language.file_rules import Items, sort_items
 from striate.language.naming import Statement
-from striate.language.scope import Mistakes, Scope, Stop, definitions, names_defined
+from striate.language.scope import Mistakes, Scope, StatementError, definitions, names_defined
 from striate.language.values import Several, Tensor, Value, describe
-from striate.tensor import DTYPES, TensorType
+from striate.tensor import DTYPES, DType, TensorType
 from striate.weights import WeightsDeclaration
 
 
@@ -54,7 +54,7 @@ class _Elaborator:
         inputs = [tensor for given in self.syntax.inputs if (tensor := self._input(given, scope))]
         try:
             self.body(self.syntax.body, scope)
-        except TooMuch:
+        except TooLargeError:
             return None
         outputs = self._outputs(scope)
         if self.mistakes.found:
@@ -66,7 +66,7 @@ class _Elaborator:
         for statement in statements:
             try:
                 self._statement(statement, scope)
-            except Stop:
+            except StatementError:
                 for name in names_defined((statement,)):
                     if scope.find(name.text) is None:
                         scope.define(name, None, self.mistakes)
@@ -74,11 +74,13 @@ class _Elaborator:
     def apply_block(
         self, block: syntax.Block, call: syntax.Call, piped: tuple[Value, ...], statement: Statement, last: bool
     ) -> Value:
-        """One application of a block: its body, with names under the statement's. Raises Stop."""
+        """One application of a block: its body, with names under the statement's. Raises StatementError."""
         if block.name.text in self.items.broken:
-            raise Stop
+            raise StatementError
         arguments = self._bind(block, call, piped, statement)
-        name = statement.name if last else self.expressions.names.fresh(f"{statement.name}.{block.name.text}", statement)
+        name = (
+            statement.name if last else self.expressions.names.fresh(f"{statement.name}.{block.name.text}", statement)
+        )
         note = Note(f"in the block '{block.name.text}', applied here", call.callee.span)
         scope = Scope(f"{name}.", definitions(block.body), (note, *statement.scope.trace))
         self._define_parameters(block, call, arguments, scope, statement)
@@ -89,7 +91,7 @@ class _Elaborator:
             if value is not None:
                 results.append(value)
         if len(results) < len(block.results):
-            raise Stop
+            raise StatementError
         return results[0] if len(results) == 1 else Several(tuple(results), block.name.text)
 
     # -- statements
@@ -123,7 +125,9 @@ class _Elaborator:
         for target, tensor in zip(targets, values, strict=True):
             if not isinstance(tensor, Tensor):
                 help = f"write 'let {target.text} = …' for a number"
-                raise self._complain("type-mismatch", f"'{target.text}' would be {describe(tensor)}", target.span, scope, help)
+                raise self._complain(
+                    "type-mismatch", f"'{target.text}' would be {describe(tensor)}", target.span, scope, help
+                )
             scope.define(target, tensor, self.mistakes)
         self.expressions.finish(statement)
 
@@ -133,7 +137,9 @@ class _Elaborator:
         value = self.expressions.evaluate(let.value, statement)
         if isinstance(value, (Tensor, Several)):
             help = f"a tensor is named without let: '{let.name.text} = …'"
-            raise self._complain("type-mismatch", f"let names numbers, not {describe(value)}", let.value.span, scope, help)
+            raise self._complain(
+                "type-mismatch", f"let names numbers, not {describe(value)}", let.value.span, scope, help
+            )
         scope.define(let.name, value, self.mistakes)
 
     def _if(self, condition: syntax.If, scope: Scope) -> None:
@@ -165,7 +171,7 @@ class _Elaborator:
     def _bind(
         self, block: syntax.Block, call: syntax.Call, piped: tuple[Value, ...], statement: Statement
     ) -> dict[str, Value]:
-        """Parameter name -> what the call gives for it. Raises Stop."""
+        """Parameter name -> what the call gives for it. Raises StatementError."""
         legal = [parameter.name.text for parameter in block.parameters]
         signature = f"it is {block.name.text}({', '.join(legal)})"
         if len(piped) > len(legal):
@@ -188,7 +194,7 @@ class _Elaborator:
                     message = f"'{key}' is given twice"
                     raise self._complain("bad-attribute", message, argument.span, statement.scope, signature)
                 given[key] = self.expressions.evaluate(argument.value, statement)
-            except Stop as stop:
+            except StatementError as stop:
                 stopped = stop
         if stopped:
             raise stopped
@@ -211,7 +217,7 @@ class _Elaborator:
     # -- inputs and results
 
     def _input(self, given: syntax.Input, scope: Scope) -> Tensor | None:
-        dtype = next((dtype for dtype in DTYPES if dtype == given.dtype.text), None)
+        dtype: DType | None = next((dtype for dtype in DTYPES if dtype == given.dtype.text), None)
         if dtype is None:
             message = f"there is no number type '{given.dtype.text}'"
             help = did_you_mean(given.dtype.text, DTYPES)
@@ -228,7 +234,9 @@ class _Elaborator:
         outputs: dict[str, str] = {}
         for result in self.syntax.results:
             if result.name.text in outputs:
-                self._complain("name-used-twice", f"the output '{result.name.text}' is named twice", result.name.span, scope)
+                self._complain(
+                    "name-used-twice", f"the output '{result.name.text}' is named twice", result.name.span, scope
+                )
             value = self._result(result.value, scope, f"the network '{self.syntax.name.text}'")
             if value is not None:
                 outputs[result.name.text] = value.name
@@ -268,7 +276,7 @@ class _Elaborator:
         scope: Scope,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
-    ) -> Stop:
+    ) -> StatementError:
         return self.mistakes.add(Diagnostic(code, message, span, (*notes, *scope.trace), help))
 
 

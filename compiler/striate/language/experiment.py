@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from striate.diagnostics import CompileError, Diagnostic, Note, Source, Span, did_you_mean
 from striate.language import syntax
-from striate.language.scope import Mistakes, Stop
+from striate.language.scope import Mistakes, StatementError
 from striate.machine import Machine, OptionValue
 
 SETTINGS = ("data", "calibration")
@@ -32,7 +32,7 @@ def elaborate_experiment(compare: syntax.Compare, mistakes: Mistakes) -> Experim
         if isinstance(entry, syntax.MachineEntry):
             try:
                 machines.append(_machine(entry, mistakes))
-            except Stop:
+            except StatementError:
                 continue
         elif entry.name.text not in SETTINGS:
             message = f"there is no setting '{entry.name.text}'"
@@ -55,7 +55,9 @@ def _machine(entry: syntax.MachineEntry, mistakes: Mistakes) -> Machine:
         value = _option(argument.value)
         if argument.keyword is None or value is None:
             message = "a machine's options are written name=value, the value a word, a number or a string"
-            raise mistakes.add(Diagnostic("bad-machine", message, argument.span, help="as in gpu(precision=i8, batch=64)"))
+            raise mistakes.add(
+                Diagnostic("bad-machine", message, argument.span, help="as in gpu(precision=i8, batch=64)")
+            )
         if argument.keyword.text in options:
             message = f"the option '{argument.keyword.text}' is given twice"
             raise mistakes.add(Diagnostic("bad-machine", message, argument.keyword.span))
@@ -69,7 +71,9 @@ def _option(value: syntax.Expression) -> OptionValue | None:
             return number
         case syntax.Reference(name):
             return name.text
-        case syntax.Prefix(syntax.Token("-"), syntax.Literal(int() | float() as number)) if not isinstance(number, bool):
+        case syntax.Prefix(syntax.Token("-"), syntax.Literal(int() | float() as number)) if not isinstance(
+            number, bool
+        ):
             return -number
         case _:
             return None
@@ -105,7 +109,9 @@ def parse_machine(text: str) -> Machine:
         if option is None:
             raise wrong("an option is written name=value", start, start + len(part))
         if option["key"] in options:
-            raise wrong(f"the option '{option['key']}' is given twice", start + option.start("key"), start + option.end("key"))
+            raise wrong(
+                f"the option '{option['key']}' is given twice", start + option.start("key"), start + option.end("key")
+            )
         options[option["key"]] = _option_value(option["value"])
         start += len(part) + 1
     return Machine(spec["name"].strip(), options, Span(source, 0, len(text)))

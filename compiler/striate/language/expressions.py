@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from striate.diagnostics import Diagnostic, Note, Span, did_you_mean
 from striate.language import syntax
-from striate.language.arithmetic import ArithmeticMistake, calculate, negate, truth
-from striate.language.calls import Matcher
+from striate.language.arithmetic import NumberError, calculate, negate, truth
+from striate.language.calls import Matcher, type_of, unknown_operator
 from striate.language.naming import Application, Names, Statement
-from striate.language.scope import Mistakes, Stop
-from striate.language.values import SIZES, Number, Several, Tensor, Value, describe
+from striate.language.scope import Mistakes, StatementError
+from striate.language.splitting import split
+from striate.language.values import SIZES, Number, Several, Tensor, Value, describe, is_whole
 from striate.operators import OPERATORS
-from striate.operators.rules import axis_of
-from striate.operators.schema import Operator, OperatorError
+from striate.operators.schema import Operator
 
 MOST_STEPS = 50_000
 """Statements and stages that one network may need; far beyond any real one, and soon reached by a runaway block."""
@@ -25,13 +26,6 @@ MOST_ROUNDS = 10_000
 INFIX = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 """Sign between two tensors -> operator."""
 
-ABSENT = {
-    "dropout": "dropout does nothing once a network is trained: leave it out",
-    "identity": "leave it out, or write 'y = x'",
-    "lambda": "write a block",
-}
-"""Operators that PyTorch has and this language needs not."""
-
 
 class ApplyBlock(Protocol):
     """Elaborates one application of a block."""
@@ -39,16 +33,16 @@ class ApplyBlock(Protocol):
     def __call__(
         self, block: syntax.Block, call: syntax.Call, piped: tuple[Value, ...], statement: Statement, last: bool
     ) -> Value:
-        """The value of its result, or Several. Raises Stop."""
+        """The value of its result, or Several. Raises StatementError."""
         ...
 
 
-class TooMuch(Exception):
+class TooLargeError(Exception):
     """The network is larger than any machine could be; elaboration ends here."""
 
 
 class Expressions:
-    """Evaluates expressions. `last` says that an expression is the whole of its statement and takes the statement's name."""
+    """Evaluates expressions. `last`: the expression is the whole of its statement and takes the statement's name."""
 
     def __init__(self, blocks: dict[str, syntax.Block], mistakes: Mistakes, apply_block: ApplyBlock) -> None:
         self.blocks = blocks
@@ -60,24 +54,24 @@ class Expressions:
         self.depth = 0
 
     def evaluate(self, expression: syntax.Expression, statement: Statement, last: bool = False) -> Value:
-        """The value of an expression. Raises Stop after a mistake was reported."""
+        """The value of an expression. Raises StatementError after a mistake was reported."""
         self.depth += 1
         try:
             if self.depth > DEEPEST:
                 message = f"expressions and blocks are nested deeper than {DEEPEST}"
                 raise self.complain("nesting-too-deep", message, expression.span, statement)
             return RULES[type(expression)](self, expression, statement, last)
-        except ArithmeticMistake as mistake:
+        except NumberError as mistake:
             raise self.complain(mistake.code, str(mistake), expression.span, statement, mistake.help) from None
         finally:
             self.depth -= 1
 
     def condition(self, expression: syntax.Expression, statement: Statement) -> bool:
-        """A compile-time condition. Raises Stop."""
+        """A compile-time condition. Raises StatementError."""
         value = self.evaluate(expression, statement)
         try:
             return truth(value, "a condition")
-        except ArithmeticMistake as mistake:
+        except NumberError as mistake:
             raise self.complain(mistake.code, str(mistake), expression.span, statement, mistake.help) from None
 
     def complain(
@@ -88,23 +82,23 @@ class Expressions:
         statement: Statement,
         help: str | None = None,
         notes: tuple[Note, ...] = (),
-    ) -> Stop:
+    ) -> StatementError:
         """Report a mistake; gives what to raise."""
         return self.mistakes.add(Diagnostic(code, message, span, (*notes, *statement.scope.trace), help))
 
     def spend(self, span: Span, statement: Statement) -> None:
-        """Count one step of elaboration. Raises TooMuch."""
+        """Count one step of elaboration. Raises TooLargeError."""
         self.steps += 1
         if self.steps > MOST_STEPS:
-            message = f"the network has more than {MOST_STEPS} statements and stages once blocks and repeats are unrolled"
+            message = (
+                f"the network has more than {MOST_STEPS} statements and stages once blocks and repeats are unrolled"
+            )
             self.complain("graph-too-large", message, span, statement)
-            raise TooMuch
+            raise TooLargeError
 
     # -- calls and pipelines
 
-    def stage(
-        self, stage: syntax.Stage, piped: tuple[Value, ...], statement: Statement, last: bool
-    ) -> Value:
+    def stage(self, stage: syntax.Stage, piped: tuple[Value, ...], statement: Statement, last: bool) -> Value:
         """One stage of a pipeline, or a call on its own (nothing piped)."""
         self.spend(stage.span, statement)
         if isinstance(stage, syntax.Repeat):
@@ -113,10 +107,11 @@ class Expressions:
             return self.apply_block(block, stage, piped, statement, last)
         tensors = self._tensors(piped, stage, statement)
         if stage.callee.text == "split":
-            return self._split(stage, tensors, statement, last)
+            return split(self, stage, tensors, statement, last)
         operator = OPERATORS.get(stage.callee.text)
         if operator is None:
-            raise self.unknown_operator(stage.callee, statement)
+            diagnostic = unknown_operator(stage.callee, self.blocks)
+            raise self.mistakes.add(replace(diagnostic, notes=statement.scope.trace))
         return self.apply(operator, stage.callee, tensors, stage.arguments, statement, last)
 
     def apply(
@@ -136,7 +131,7 @@ class Expressions:
         applied, type, roles = matcher.apply(match)
         name = self.node_name(operator.name, statement, last)
         operands = tuple(operand.name for operand in match.operands)
-        self._note(Application(name, applied, operands, type, roles, match.chosen, callee.span), statement)
+        self.note(Application(name, applied, operands, type, roles, match.chosen, callee.span), statement)
         return Tensor(name, type)
 
     def node_name(self, label: str, statement: Statement, last: bool) -> str:
@@ -145,13 +140,8 @@ class Expressions:
             return self.names.take(statement.name, statement)
         return self.names.fresh(f"{statement.name}.{label}", statement)
 
-    def unknown_operator(self, callee: syntax.Name, statement: Statement) -> Stop:
-        """Report a name that is neither an operator nor a block."""
-        legal = [*OPERATORS, "split", *self.blocks]
-        help = ABSENT.get(callee.text.lower()) or did_you_mean(callee.text.lower(), legal)
-        return self.complain("unknown-operator", f"there is no operator or block '{callee.text}'", callee.span, statement, help)
-
-    def _note(self, application: Application, statement: Statement) -> None:
+    def note(self, application: Application, statement: Statement) -> None:
+        """Remember a node to be."""
         statement.applications.append(application)
         self.applications.append(application)
 
@@ -168,10 +158,11 @@ class Expressions:
     def _repeat(self, repeat: syntax.Repeat, value: Value, statement: Statement, last: bool) -> Value:
         start, stop = self.evaluate(repeat.start, statement), self.evaluate(repeat.stop, statement)
         bounds = Span(repeat.span.source, repeat.start.span.start, repeat.stop.span.end)
-        if not _is_whole(start) or not _is_whole(stop):
-            guilty = stop if _is_whole(start) else start
-            raise self.complain("bad-repeat", f"a repeat counts whole numbers, not {describe(guilty)}", bounds, statement)
-        assert isinstance(start, int) and isinstance(stop, int), "checked above"
+        if not is_whole(start) or not is_whole(stop):
+            guilty = stop if is_whole(start) else start
+            raise self.complain(
+                "bad-repeat", f"a repeat counts whole numbers, not {describe(guilty)}", bounds, statement
+            )
         if stop < start or stop - start > MOST_ROUNDS:
             why = f"more than {MOST_ROUNDS} times" if stop > start else "backwards"
             raise self.complain("bad-repeat", f"repeat {start}..{stop} would run {why}", bounds, statement)
@@ -190,71 +181,6 @@ class Expressions:
         """Name the parameters of what the statement applied."""
         statement.name_parameters()
         self.names.check_parameters(statement)
-
-    def _split(self, call: syntax.Call, piped: tuple[Tensor, ...], statement: Statement, last: bool) -> Several:
-        """`split(size_or_sizes, dim=1)`, as torch.split: one slice for each part."""
-        operands, given = list(piped), dict[str, tuple[Any, Span]]()
-        for argument in call.arguments:
-            value = self.evaluate(argument.value, statement)
-            if argument.keyword is None and isinstance(value, Tensor) and not given:
-                operands.append(value)
-                continue
-            free = [name for name in ("size", "dim") if name not in given]
-            key = argument.keyword.text if argument.keyword else free[0] if free else ""
-            if key not in free:
-                message = f"split has no attribute '{key}' left to give" if key else "split takes 2 attributes"
-                raise self.complain("unknown-attribute", message, argument.span, statement, _SPLIT)
-            given[key] = value, argument.value.span
-        if len(operands) != 1:
-            message = f"split takes 1 operand, not {len(operands)}"
-            raise self.complain("wrong-arity", message, call.callee.span, statement, _SPLIT)
-        if "size" not in given:
-            raise self.complain("missing-attribute", "split needs 'size'", call.callee.span, statement, _SPLIT)
-        whole = operands[0]
-        dim, dim_span = given.get("dim", (1, call.callee.span))
-        if not _is_whole(dim):
-            raise self.complain("bad-attribute", "dim of split is a whole number", dim_span, statement)
-        try:
-            total = whole.type.shape[axis_of(dim, len(whole.type.shape)) - 1]
-        except OperatorError as error:
-            raise self.complain("shape-mismatch", str(error), dim_span, statement, notes=_type_of(whole)) from None
-        size, size_span = given["size"]
-        sizes = _parts(size, total)
-        if sizes is None:
-            message = f"size of split is a whole number or a tuple of sizes that add up to {total}, not {describe(size)}"
-            raise self.complain("bad-attribute", message, size_span, statement, notes=_type_of(whole))
-        parts: list[Tensor] = []
-        start = 0
-        names = statement.target_names if last and len(statement.target_names) == len(sizes) else ()
-        for index, length in enumerate(sizes):
-            applied = OPERATORS["slice"](dim, start, start + length)  # type: ignore[call-arg]
-            name = names[index] if names else f"{statement.name}.split"
-            name = self.names.take(name, statement) if names else self.names.fresh(name, statement)
-            type = applied.result(whole.type)
-            self._note(Application(name, applied, (whole.name,), type, {}, {}, call.span), statement)
-            parts.append(Tensor(name, type))
-            start += length
-        return Several(tuple(parts), "split")
-
-
-_SPLIT = "it is split(x, size or sizes, dim=1)"
-
-
-def _parts(size: Value, total: int) -> list[int] | None:
-    """The sizes of the parts, or None where `size` is no way to split `total`."""
-    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
-        return [min(size, total - start) for start in range(0, total, size)]
-    if isinstance(size, tuple) and all(_is_whole(part) and part > 0 for part in size) and sum(size) == total:
-        return [int(part) for part in size]
-    return None
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _type_of(tensor: Tensor) -> tuple[Note, ...]:
-    return (Note(f"'{tensor.name}' is {tensor.type}"),)
 
 
 # -- one rule for each kind of expression
@@ -283,7 +209,7 @@ def _property(e: Expressions, x: syntax.Property, statement: Statement, last: bo
     if x.property.text not in sizes:
         message = f"a tensor of {len(value.type.shape)} dimensions has no '{x.property.text}'"
         help = did_you_mean(x.property.text, sizes)
-        raise e.complain("unknown-attribute", message, x.property.span, statement, help, _type_of(value))
+        raise e.complain("unknown-attribute", message, x.property.span, statement, help, type_of(value))
     return value.type.shape[sizes[x.property.text]]
 
 
@@ -309,9 +235,12 @@ def _chain(e: Expressions, x: syntax.Chain, statement: Statement, last: bool) ->
     start = x.first.span.start
     for index, (sign, operand) in enumerate(x.rest):
         right = e.evaluate(operand, statement)
-        if not (isinstance(value, Tensor) and isinstance(right, Tensor)):
+        if not isinstance(value, Tensor) and not isinstance(right, Tensor):
             value = calculate(sign.text, value, right)
             continue
+        if not (isinstance(value, Tensor) and isinstance(right, Tensor)):
+            message = f"'{sign.text}' takes two tensors or two numbers, not {describe(value)} and {describe(right)}"
+            raise e.complain("type-mismatch", message, sign.span, statement)
         if sign.text not in INFIX:
             help = f"between tensors there are {' '.join(INFIX)}"
             raise e.complain("type-mismatch", f"'{sign.text}' takes numbers, not tensors", sign.span, statement, help)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from striate.diagnostics import Diagnostic, Note, Span, did_you_mean
 from striate.language import syntax
 from striate.language.attributes import attributes_of
+from striate.language.calls import unknown_operator
 from striate.language.scope import Mistakes
 from striate.operators import OPERATORS
 
@@ -49,7 +50,9 @@ def _blocks(file: syntax.File, mistakes: Mistakes) -> dict[str, syntax.Block]:
             mistakes.add(Diagnostic("reserved-name", message, block.name.span))
         elif name in blocks:
             note = Note("it is defined first here", blocks[name].name.span)
-            mistakes.add(Diagnostic("name-used-twice", f"the block '{name}' is defined twice", block.name.span, (note,)))
+            mistakes.add(
+                Diagnostic("name-used-twice", f"the block '{name}' is defined twice", block.name.span, (note,))
+            )
         else:
             blocks[name] = block
     return blocks
@@ -111,9 +114,7 @@ def _check_unapplied(file: syntax.File, blocks: dict[str, syntax.Block], mistake
             if name in blocks or name == "split":
                 continue
             if name not in OPERATORS:
-                help = did_you_mean(name.lower(), [*OPERATORS, "split", *blocks])
-                message = f"there is no operator or block '{name}'"
-                mistakes.add(Diagnostic("unknown-operator", message, call.callee.span, help=help))
+                mistakes.add(unknown_operator(call.callee, blocks))
                 continue
             legal = attributes_of(OPERATORS[name])
             for argument in call.arguments:

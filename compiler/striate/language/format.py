@@ -1,7 +1,7 @@
-"""text -> the same text in canonical layout: two spaces a level, one between words, `=` aligned in a group of statements.
+"""text -> the same text in canonical layout: two spaces a level, one between words, `=` aligned in a group.
 
-The author's line breaks stay, so do comments; runs of blank lines become one. Layout is decided on tokens, so that nothing
-can be lost.
+The author's line breaks stay, so do comments; runs of blank lines become one. Layout is decided on tokens, so that
+nothing can be lost.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _spaced(before_that: Token | None, before: Token, token: Token, in_call: boo
         return False
     if before.type == "MINUS" and (before_that is None or before_that.type not in _VALUES):
         return False
-    if "LBRACE" == before.type and token.type == "RBRACE":
+    if before.type == "LBRACE" and token.type == "RBRACE":
         return False
     return not (in_call and "EQUAL" in (token.type, before.type))
 

@@ -34,17 +34,25 @@ def explain_token(source: Source, token: Token, expected: Collection[str]) -> Di
     if token.type == "UNITS":
         number = token.rstrip("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
         message = f"units are not used here: '{token}'"
-        return Diagnostic("syntax-error", message, span, help=f"write a plain number ('{number}'); a name starts with a letter")
+        return Diagnostic(
+            "syntax-error", message, span, help=f"write a plain number ('{number}'); a name starts with a letter"
+        )
     if token.type == "UNCLOSED_STRING":
-        return Diagnostic("syntax-error", "this string is not closed", span, help="a string ends on its own line, with '\"'")
+        return Diagnostic(
+            "syntax-error", "this string is not closed", span, help="a string ends on its own line, with '\"'"
+        )
     if token.type == "UNEXPECTED":
         shown = ", ".join(f"U+{ord(character):04X}" for character in token[:1])
         help = 'a name with other characters than a-z, A-Z, 0-9 and _ is quoted: "…"' if token[0].isalpha() else None
         return Diagnostic("syntax-error", f"unexpected character '{token[0]}' ({shown})", span, help=help)
     if token.type in WORDS and "NAME" in expected and "IF" not in expected:
-        help = f"quote it (\"{token}\") or choose another name" if "STRING" in expected else "choose another name"
-        return Diagnostic("reserved-name", f"'{token}' is a word of the language and cannot be a name here", span, help=help)
-    return Diagnostic("syntax-error", f"unexpected {_show(token)}, expected {_list(expected)}", span, help=_help(token, expected))
+        help = f'quote it ("{token}") or choose another name' if "STRING" in expected else "choose another name"
+        return Diagnostic(
+            "reserved-name", f"'{token}' is a word of the language and cannot be a name here", span, help=help
+        )
+    return Diagnostic(
+        "syntax-error", f"unexpected {_show(token)}, expected {_list(expected)}", span, help=_help(token, expected)
+    )
 
 
 def explain_end(source: Source, unclosed: Token | None, expected: Collection[str]) -> Diagnostic:

@@ -61,7 +61,7 @@ class Names:
         self.parameters: dict[str, tuple[TensorType, Span]] = {}
 
     def take(self, name: str, statement: Statement) -> str:
-        """Take a node name that the text gives. Raises Stop where it is taken."""
+        """Take a node name that the text gives. Raises StatementError where it is taken."""
         if name in self.nodes:
             note = Note("it is taken here", self.nodes[name])
             message = f"the name '{name}' is used twice"

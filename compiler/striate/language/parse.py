@@ -1,4 +1,4 @@
-"""text -> syntax.File. Every mistake of a text is found in one go: after one, reading goes on with the next statement."""
+"""text -> syntax.File. A text's mistakes are found in one go: after one, reading goes on with the next statement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def parse(source: Source) -> syntax.File:
     tokens = end_statements(read_tokens(source))
     if not tokens:
         message = f"'{source.name}' holds no network"
-        raise CompileError(Diagnostic("empty-file", message, Span(source, 0, 0), help="write 'network name(x: f32[1, 28, 28]) -> y { ... }'"))
+        raise CompileError(
+            Diagnostic(
+                "empty-file", message, Span(source, 0, 0), help="write 'network name(x: f32[1, 28, 28]) -> y { ... }'"
+            )
+        )
     return build_file(source, _Reader(source, tokens).read())
 
 
@@ -44,7 +48,8 @@ class _Reader:
         self.source = source
         self.tokens = tokens
         self.pairs = match_brackets(tokens)
-        self.parser = load_grammar().parse_interactive("")
+        grammar: Any = load_grammar()
+        self.parser = grammar.parse_interactive("")
         self.state: Any = self.parser.parser_state
         self.marks = [self._mark(0, first=True)]
         self.mistakes: list[Diagnostic] = []
@@ -84,7 +89,9 @@ class _Reader:
         try:
             return self.state.feed_token(Token("$END", ""), is_end=True)
         except UnexpectedToken:
-            unclosed = (t for i, t in enumerate(self.tokens) if t.type in ("LPAR", "LSQB", "LBRACE") and i not in self.pairs)
+            unclosed = (
+                t for i, t in enumerate(self.tokens) if t.type in ("LPAR", "LSQB", "LBRACE") and i not in self.pairs
+            )
             raise CompileError(explain_end(self.source, next(unclosed, None), expected)) from None
 
     def _mark(self, index: int, *, first: bool) -> _Mark:

@@ -10,7 +10,7 @@ from striate.language import syntax
 from striate.language.values import Value
 
 
-class Stop(Exception):
+class StatementError(Exception):
     """The statement at hand cannot be elaborated; why has been reported."""
 
 
@@ -20,11 +20,11 @@ class Mistakes:
 
     found: dict[tuple[str, int, int], Diagnostic] = field(default_factory=dict[tuple[str, int, int], Diagnostic])
 
-    def add(self, diagnostic: Diagnostic) -> Stop:
+    def add(self, diagnostic: Diagnostic) -> StatementError:
         """Note a mistake; gives the exception that ends the statement, for `raise mistakes.add(...)`."""
         assert diagnostic.span is not None, "a mistake in a text has a place"
         self.found.setdefault((diagnostic.code, diagnostic.span.start, diagnostic.span.end), diagnostic)
-        return Stop()
+        return StatementError()
 
     def in_order(self) -> list[Diagnostic]:
         """The mistakes by their place in the text."""
@@ -81,11 +81,11 @@ class Scope:
             mistakes.add(Diagnostic("name-used-twice", message, name.span, (note, *self.trace), help))
 
     def look_up(self, name: syntax.Name, mistakes: Mistakes) -> Value:
-        """What a name stands for. Raises Stop for one that is unknown, or whose definition was wrong."""
+        """What a name stands for. Raises StatementError for one that is unknown, or whose definition was wrong."""
         binding = self.find(name.text)
         if binding is not None:
             if binding.value is None:
-                raise Stop
+                raise StatementError
             return binding.value
         later = self._definition(name.text)
         if later is not None and later.start >= name.span.start:

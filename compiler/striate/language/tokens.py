@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from striate.diagnostics import CompileError, Diagnostic, Source, Span
 
@@ -61,7 +61,8 @@ def read_tokens(source: Source) -> list[Token]:
         raise CompileError(Diagnostic("file-too-large", message, Span(source, 0, 0)))
     tokens: list[Token] = []
     depth = 0
-    for token in load_grammar().lex(text):
+    grammar: Any = load_grammar()
+    for token in grammar.lex(text):
         tokens.append(token)
         if token.type in _OPENS:
             depth += 1
@@ -122,10 +123,14 @@ def match_brackets(tokens: list[Token]) -> dict[int, int]:
 
 def _is_odd(character: str) -> bool:
     code = ord(character)
-    return (code < 32 and character not in "\n\r\t\f") or code == 127 or character == "\ufffd" or 0xD800 <= code <= 0xDFFF
+    return (
+        (code < 32 and character not in "\n\r\t\f") or code == 127 or character == "\ufffd" or 0xD800 <= code <= 0xDFFF
+    )
 
 
 def _not_text(source: Source, offset: int) -> Diagnostic:
     line, column = source.position(offset)
-    message = f"'{source.name}' is not a text: character U+{ord(source.text[offset]):04X} at line {line}, column {column}"
+    message = (
+        f"'{source.name}' is not a text: character U+{ord(source.text[offset]):04X} at line {line}, column {column}"
+    )
     return Diagnostic("not-text", message, help="a network is a UTF-8 text file")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from striate.tensor import TensorType
 
@@ -33,6 +33,11 @@ SIZES: dict[int, dict[str, int]] = {
     3: {"channels": 0, "height": 1, "width": 2},
 }
 """Rank of a tensor -> its properties and the dimension each one is the size of."""
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def describe(value: Value) -> str:
