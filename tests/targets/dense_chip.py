@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
 
@@ -75,7 +76,9 @@ def _injected(body: NeuromorphicBody, populations: Mapping[str, Population], por
 
 def _fire(program: Program, population: Population, total: Array) -> Array:
     if population.multiplier is not None and population.shift is not None:
-        multiplier, shift = (program.arrays[name].astype(np.int64) for name in (population.multiplier, population.shift))
+        multiplier, shift = (
+            program.arrays[name].astype(np.int64) for name in (population.multiplier, population.shift)
+        )
         total = (total * multiplier + (np.int64(1) << (shift - 1))) >> shift
     return np.clip(total, population.low, population.high)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from striate_runtime.hardware import Chip
 
 from striate.targets.neuromorphic.synapses import Synapses
 from striate.tensor import Array
+from striate_runtime.hardware import Chip
 
 WEIGHT_LEVELS = 127
 """Weights are -127..127 even where the chip has 9 bits: Loihi loses the lowest bit of weights with mixed signs."""
@@ -19,7 +19,7 @@ HEADROOM_BITS = 3
 
 @dataclass(frozen=True)
 class Balanced:
-    """A sum in integers: synapses with integer weights, threshold and bias (i64 `[C]`); `unit` `[C]` is what 1 is worth."""
+    """A sum in integers: synapses with integer weights, threshold and bias i64 `[C]`; `unit` `[C]` is what 1 is worth."""
 
     synapses: tuple[Synapses, ...]
     unit: Array
@@ -64,5 +64,5 @@ def _weights(synapses: Synapses) -> Array:
 
 def _channels(synapses: Synapses, channels: int) -> Array:
     """The target's channel of each entry of the weights' last axis (channels last: neuron j has channel j % C)."""
-    entries = np.arange(_weights(synapses).shape[-1])
+    entries: Array = np.arange(_weights(synapses).shape[-1])
     return (entries + synapses.channel_offset) % channels

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from striate_runtime.hardware import Chip, Hardware
-from striate_runtime.program import Program
-
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph
 from striate.targets.neuromorphic.graded import Graded
@@ -15,6 +12,8 @@ from striate.targets.neuromorphic.lower import write_program
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
+from striate_runtime.hardware import Chip, Hardware
+from striate_runtime.program import Program
 
 PAYLOAD_BITS = 8
 """What one event must carry in the coding `graded`."""
@@ -51,7 +50,7 @@ def compile_for_neuromorphic(
 def _check_payload(chip: Chip) -> None:
     bits = chip.numerics.payload_bits.value
     if bits is not None and bits < PAYLOAD_BITS:
-        message = f"{chip.title} sends events of {bits} bits besides their address, and the coding 'graded' takes {PAYLOAD_BITS}"
+        message = f"an event of {chip.title} carries {bits} bits, and the coding 'graded' takes {PAYLOAD_BITS}"
         raise CompileError(Diagnostic("cannot-lower", message, help="use coding=rate"))
 
 

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from striate.targets.neuromorphic.encoding import Image
 from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population, Projection
-
-from striate.targets.neuromorphic.encoding import Image
 
 Range = tuple[int, int]
 
@@ -144,7 +143,9 @@ class Demand:
             "fan_in": fan,
         }
 
-    def out_of_block(self, population: Population, block: Block, consumers: Mapping[str, list[Block]]) -> dict[str, int]:
+    def out_of_block(
+        self, population: Population, block: Block, consumers: Mapping[str, list[Block]]
+    ) -> dict[str, int]:
         """Axons out, and the most cores that any projection goes to, where `consumers` are the targets' blocks."""
         axons, most = 0, 0
         for projection in self.out_of[population.name]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
 import numpy as np
-from striate_runtime.program.neuromorphic import Population, Projection
 
 from striate.tensor import Array, Shape
+from striate_runtime.program.neuromorphic import Population, Projection
 
 SILENT = 0
 """The number of no neuron: the value is 0 and costs nothing."""
@@ -106,7 +107,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A whole graph under a coding. `steps` is how many time steps one sample takes; `outputs` maps names to populations."""
+    """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from."""
 
     coding: Literal["graded", "rate"]
     steps: int
@@ -125,5 +126,4 @@ def image_of(shape: Shape) -> Image:
 def _ends(present: Array, first: list[int]) -> list[int]:
     """One number of each population among sorted neuron numbers."""
     starts = np.searchsorted(present, np.asarray(first))
-    found = [int(present[a]) for a, b in zip(starts, starts[1:], strict=False) if b > a]
-    return found
+    return [int(present[a]) for a, b in pairwise(starts) if b > a]

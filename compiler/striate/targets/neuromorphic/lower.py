@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-from striate_runtime.hardware import Chip
-from striate_runtime.program import Port, Program
-from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
 
 from striate.diagnostics import Span
 from striate.graph import Graph
@@ -14,6 +11,9 @@ from striate.targets.neuromorphic.encoding import Encoded
 from striate.targets.neuromorphic.partition import Blocks, partition, usage_of
 from striate.targets.neuromorphic.place import capacity, place
 from striate.targets.neuromorphic.route import axons_between
+from striate_runtime.hardware import Chip
+from striate_runtime.program import Port, Program
+from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
 
 
 def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed: int) -> Program:

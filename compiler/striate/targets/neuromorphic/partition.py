@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from striate_runtime.program.neuromorphic import Population
-
 from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.targets.neuromorphic.demand import Block, Demand, Range
 from striate.targets.neuromorphic.encoding import Image
+from striate_runtime.program.neuromorphic import Population
 
 Blocks = dict[str, list[Block]]
 
@@ -26,7 +25,7 @@ def partition(
     Raises CompileError[does-not-fit] for a neuron that exceeds a core, or a network that exceeds the chip.
     """
     blocks: Blocks = {}
-    for population in reversed(populations.values()):
+    for population in reversed(list(populations.values())):
         if population.kind != "input":
             blocks[population.name] = _split(demand, population, population.shape, blocks, spans)
     used = sum(len(pieces) for pieces in blocks.values())
@@ -127,7 +126,7 @@ WORDS = {
 def _one_neuron_is_too_much(
     demand: Demand, population: Population, blocks: Blocks, spans: Mapping[str, Span | None]
 ) -> Diagnostic:
-    c, h, w = population.shape
+    _, h, w = population.shape
     one = Block((0, 1), (h // 2, h // 2 + 1), (w // 2, w // 2 + 1))
     over = _overrun(demand, population, one, blocks)
     assert over is not None, f"one neuron of '{population.name}' fits, but no cut of it does"
@@ -136,7 +135,9 @@ def _one_neuron_is_too_much(
         f"the layer '{population.layer}' does not fit on {demand.chip.title}: one of its neurons alone takes "
         f"{used} {WORDS[resource]}, and a core has {allowed}"
     )
-    return Diagnostic("does-not-fit", message, spans.get(population.layer), help=_nearest_inputs(demand, population, one))
+    return Diagnostic(
+        "does-not-fit", message, spans.get(population.layer), help=_nearest_inputs(demand, population, one)
+    )
 
 
 def _nearest_inputs(demand: Demand, population: Population, one: Block) -> str | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from striate_runtime.hardware import Chip
 
 from striate.tensor import Array
+from striate_runtime.hardware import Chip
 
 SWEEPS = 12
 """At most so many rounds of swaps; a round in which nothing pays is the last."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
 

@@ -5,16 +5,17 @@ Weights are numbers: integers in `graded`; in `rate` floats, the value that one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from striate_runtime.program.neuromorphic import Population, Projection
 
 from striate.operators.schema import Operator
 from striate.operators.windows import Windowed
-from striate.targets.neuromorphic.encoding import SILENT, Encoding, Image, image_of
+from striate.targets.neuromorphic.encoding import Encoding, Image, image_of
+from striate.targets.neuromorphic.planes import Planes, planes_of
 from striate.tensor import Array, Shape
+from striate_runtime.program.neuromorphic import Population, Projection
 
 LARGEST_DENSE_COPY = 1 << 26
 """How many synapses the compiler writes down to copy an arrangement that is no shifted image."""
@@ -54,56 +55,11 @@ class Window:
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
-@dataclass
-class Planes:
-    """Channels of one population that appear, unchanged but shifted, as channels of a tensor.
-
-    Tensor channel `targets[i]` holds the population's channel `sources[i]`, `top` rows down and `left` columns right.
-    """
-
-    population: str
-    top: int
-    left: int
-    sources: list[int] = field(default_factory=list[int])
-    targets: list[int] = field(default_factory=list[int])
-
-    def is_run(self, channels: int) -> bool:
-        """Whether these are all of the population's channels, in order and side by side."""
-        first = self.targets[0]
-        return self.sources == list(range(channels)) and self.targets == list(range(first, first + channels))
-
-
 def window_of(operator: Operator, shape: Shape) -> Window:
     """An operator's window over an image of that shape."""
     assert isinstance(operator, Windowed), f"{operator.name} has no window"
     _, h, w = image_of(shape)
     return Window(operator.kernel, operator.strides, operator.dilations, operator.pads(h, w))
-
-
-def planes_of(encoding: Encoding, neurons: Array) -> list[Planes] | None:
-    """A tensor `[C, H, W]` of neurons as shifted images of whole channels, or None where it is not that."""
-    found: dict[tuple[str, int, int], Planes] = {}
-    _, height, width = neurons.shape
-    for population in encoding.senders(neurons):
-        channels, rows, columns = encoding.populations[population].shape
-        mine, local = encoding.local(population, neurons)
-        for target in np.flatnonzero(mine.any(axis=(1, 2))):
-            places = np.argwhere(mine[target])
-            y, x = (int(v) for v in places[0])
-            number = int(local[target, y, x])
-            source, row, column = number % channels, number // channels // columns, number // channels % columns
-            top, left = y - row, x - column
-            expected = np.full((height, width), SILENT, np.int64)
-            if top < 0 or left < 0 or top + rows > height or left + columns > width:
-                return None
-            image = np.arange(rows * columns).reshape(rows, columns) * channels + source
-            expected[top : top + rows, left : left + columns] = image + 1
-            if not np.array_equal(np.where(neurons[target] == SILENT, SILENT, local[target] + 1), expected):
-                return None
-            planes = found.setdefault((population, top, left), Planes(population, top, left))
-            planes.sources.append(source)
-            planes.targets.append(int(target))
-    return list(found.values())
 
 
 def convolution(
@@ -250,7 +206,8 @@ def connect(encoding: Encoding, synapses: Synapses, target: Population, delay: i
 def _smallest(synapses: Synapses, target: Population) -> Array:
     """The weights as i8, i16 or i32; those of windows and copies, `[C]`, always as i32."""
     weights = synapses.weights
-    assert weights is not None and weights.dtype.kind == "i", "weights of synapses on a chip are integers"
+    assert weights is not None, "only weights that there are can be stored"
+    assert weights.dtype.kind == "i", "weights of synapses on a chip are integers"
     if synapses.kind in ("window", "one_to_one") or not weights.size:
         return weights.astype(np.int32)
     for dtype in (np.int8, np.int16):
@@ -269,9 +226,7 @@ def _by_source(rescale: Rescale, plane: Planes, channels: int) -> Rescale:
     return Rescale(multiplier, shift)
 
 
-def _scattered(
-    encoding: Encoding, neurons: Array, by_channel: Array | None, rescale: Rescale | None
-) -> list[Synapses]:
+def _scattered(encoding: Encoding, neurons: Array, by_channel: Array | None, rescale: Rescale | None) -> list[Synapses]:
     """Each neuron to its place by a dense matrix that is almost empty."""
     order = neurons.transpose(1, 2, 0).reshape(-1)
     ones = np.ones(neurons.shape[0], np.int8) if by_channel is None else by_channel
@@ -311,7 +266,9 @@ def _slice(weight: Array, plane: Planes, channels: int) -> Array:
     return sliced
 
 
-def _shifted(padding: tuple[int, int, int, int], plane: Planes, image: Image, tensor: Shape) -> tuple[int, int, int, int]:
+def _shifted(
+    padding: tuple[int, int, int, int], plane: Planes, image: Image, tensor: Shape
+) -> tuple[int, int, int, int]:
     """A window's padding as seen from the population, whose image lies shifted inside the tensor."""
     left, right, top, bottom = padding
     rows, columns = tensor[1] - image[1] - plane.top, tensor[2] - image[2] - plane.left

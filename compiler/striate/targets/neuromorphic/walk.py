@@ -12,7 +12,7 @@ from striate.targets.neuromorphic.not_yet import NO_RULE, NOT_YET
 Value = TypeVar("Value")
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - it is no fault of anybody's
     """This node cannot be encoded: why, and what the user could do."""
 
     def __init__(self, reason: str, help: str | None = None) -> None:

@@ -1,0 +1,120 @@
+"""Sums that are no population yet, in any coding: what convolutions, pools, dense layers and additions gather.
+
+The weights are as in synapses.py: integers in `graded`, in `rate` the value that one unit of the source adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from striate.graph import Graph, Node
+from striate.operators.convolution import Conv1d, Conv2d
+from striate.targets.neuromorphic.encoding import Encoding, image_of
+from striate.targets.neuromorphic.not_yet import FILLED, INTERPOLATED, ROWS, SCATTERED
+from striate.targets.neuromorphic.synapses import (
+    Rescale,
+    Synapses,
+    Window,
+    convolution,
+    copies,
+    dense,
+    negated,
+    pooling,
+    window_of,
+)
+from striate.targets.neuromorphic.walk import Refusal
+from striate.tensor import Array, Shape
+
+Replant = Callable[[Node, Array], Array]
+"""Copies a node's scattered operand into a population of its own, so that each channel is an image again."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a neuron will gather: `layer` is whose it is, `shape` the tensor's, `bias` `[C]`."""
+
+    layer: str
+    shape: Shape
+    synapses: tuple[Synapses, ...]
+    bias: Array | None = None
+
+
+def weighted_sum(encoding: Encoding, graph: Graph, node: Node, neurons: Array, replant: Replant) -> Sum:
+    """A conv2d, conv1d or linear of what `neurons` send."""
+    weight, bias = graph.value(node, "weight"), graph.value(node, "bias")
+    assert weight is not None, f"the weight of '{node.name}' is not loaded"
+    if node.operator.name == "linear":
+        if neurons.ndim != 1:
+            raise Refusal(ROWS)
+        return Sum(node.name, node.type.shape, tuple(dense(encoding, neurons, weight)), bias)
+    if node.operator.name == "conv1d":
+        operator, weight = cast(Conv1d, node.operator).as_conv2d(), weight[:, :, None, :]
+    else:
+        operator = cast(Conv2d, node.operator)
+    image = neurons.reshape(image_of(neurons.shape))
+    window = window_of(operator, image.shape)
+    synapses = convolution(encoding, image, weight, window, operator.groups)
+    if synapses is None:
+        synapses = convolution(encoding, replant(node, image), weight, window, operator.groups)
+    assert synapses is not None, "a copy is an image"
+    return Sum(node.name, node.type.shape, tuple(synapses), bias)
+
+
+def window_sum(
+    encoding: Encoding, node: Node, neurons: Array, window: Window, weight: float | None, replant: Replant
+) -> Sum:
+    """A window on each channel by itself, its places weighted 1 or `weight`."""
+    synapses = pooling(encoding, neurons, window, weight)
+    if synapses is None:
+        synapses = pooling(encoding, replant(node, neurons), window, weight)
+    assert synapses is not None, "a copy is an image"
+    return Sum(node.name, node.type.shape, tuple(synapses))
+
+
+def copy_of(
+    encoding: Encoding,
+    layer: str,
+    neurons: Array,
+    shape: Shape,
+    factor: float | None = None,
+    rescale: Rescale | None = None,
+) -> Sum:
+    """What `neurons` send (broadcast to `shape`), one by one, times `factor`; Refusal where that takes too much."""
+    image = image_of(shape)
+    weights = None if factor is None else np.full(image[0], factor)
+    synapses = copies(encoding, np.broadcast_to(neurons, shape), image, weights, rescale)
+    if synapses is None:
+        raise Refusal(SCATTERED)
+    return Sum(layer, shape, tuple(synapses))
+
+
+def signed_sum(encoding: Encoding, node: Node, first: Sum, second: Sum) -> Sum:
+    """first + second, or first - second for a `sub`, gathered by the same neurons."""
+    for operand in (first, second):
+        if operand.shape != node.type.shape:
+            shapes = f"{list(operand.shape)} would have to be repeated to {list(node.type.shape)}"
+            raise Refusal(f"a sum of shape {shapes}")
+    if node.operator.name == "sub":
+        opposite = tuple(negated(each, encoding) for each in second.synapses)
+        second = replace(second, synapses=opposite, bias=None if second.bias is None else -second.bias)
+    layers = [operand.layer for operand in (first, second) if operand.layer != node.name]
+    layer = layers[0] if layers else node.name
+    return Sum(layer, node.type.shape, first.synapses + second.synapses, _total([first.bias, second.bias]))
+
+
+def moved(node: Node, operands: Sequence[Array]) -> Array:
+    """Data movement: the operator's own reference, applied to the numbers of the neurons."""
+    if getattr(node.operator, "value", 0) != 0:
+        raise Refusal(FILLED)
+    if getattr(node.operator, "mode", "nearest") != "nearest":
+        raise Refusal(INTERPOLATED, "use mode=nearest")
+    return node.operator.reference(*(neurons[None] for neurons in operands))[0]
+
+
+def _total(biases: Sequence[Array | None]) -> Array | None:
+    known = [bias for bias in biases if bias is not None]
+    return np.sum(known, axis=0, dtype=known[0].dtype) if known else None
