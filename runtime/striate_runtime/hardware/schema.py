@@ -135,7 +135,6 @@ class Policy(msgspec.Struct, frozen=True):
     neuron_update: Literal["every_step", "on_event"]
     neuron_passes: Limit
     skip_zero_weights: bool
-    clip_borders: bool
 
 
 class Cost(msgspec.Struct, frozen=True):

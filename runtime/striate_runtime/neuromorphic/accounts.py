@@ -1,0 +1,186 @@
+"""What one event of each neuron costs on each core that it reaches, worked out once when a program is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.hardware import Chip
+from striate_runtime.neuromorphic.check import Network, neurons
+from striate_runtime.neuromorphic.counts import FORMAT_OF, Mapping
+from striate_runtime.neuromorphic.layout import Place, reached
+from striate_runtime.neuromorphic.tables import Accounts, concatenated
+from striate_runtime.program.neuromorphic import Core, Projection
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class AccountBuilder:
+    """Collects entries (source neuron, target core, synaptic operations, words) of one projection after another."""
+
+    network: Network
+    chip: Chip
+    first: list[Array] = field(default_factory=list[Array])
+    entries: list[Array] = field(default_factory=list[Array])
+    pair_source: list[Array] = field(default_factory=list[Array])
+    pair_target: list[Array] = field(default_factory=list[Array])
+    pair_projection: list[Projection] = field(default_factory=list[Projection])
+    counted: int = 0
+
+    def add(self, projection: Projection, source: Place, target: Place) -> int:
+        """Append one projection; gives how many pairs there are now."""
+        cores = self.network.body.cores
+        parts = [
+            (index, *self._reach(projection, source, target, core))
+            for index, core in enumerate(cores)
+            if core.population == projection.target
+        ]
+        neuron = concatenated([part[1] for part in parts], np.int64)
+        target_core = concatenated([np.full(len(part[1]), part[0]) for part in parts], np.int64)
+        operations = concatenated([part[2] for part in parts], np.int64)
+        words = concatenated([part[3] for part in parts], np.int64)
+        order = np.argsort(neuron, kind="stable")
+        neuron, target_core, operations, words = (a[order] for a in (neuron, target_core, operations, words))
+        key = (source.cores.reshape(-1)[neuron].astype(np.int64) + 1) * len(cores) + target_core
+        pairs, pair = np.unique(key, return_inverse=True)
+        pair = pair.reshape(-1) + len(self.pair_projection)
+        self.pair_source.append(pairs // len(cores) - 1)
+        self.pair_target.append(pairs % len(cores))
+        self.pair_projection += [projection] * len(pairs)
+        self.entries.append(np.stack([pair, operations, words], 1))
+        number = np.bincount(neuron, minlength=neurons(source.population))
+        self.first.append(self.counted + np.concatenate([[0], np.cumsum(number)]))
+        self.counted += len(neuron)
+        return len(self.pair_projection)
+
+    def finish(self) -> tuple[Accounts, Mapping]:
+        """The kernels' tables, and the mapping that reads their counts."""
+        cores = self.network.body.cores
+        layer_of = {population.name: population.layer for population in self.network.body.populations}
+        source, target = concatenated(self.pair_source, np.int32), concatenated(self.pair_target, np.int32)
+        east_west, north_south, crossings = _hops(cores, source, target)
+        formats = np.array([FORMAT_OF[projection.kind] for projection in self.pair_projection], np.int32)
+        accounts = Accounts(
+            first=concatenated(self.first, np.int64),
+            entries=np.concatenate([*self.entries, np.zeros((0, 3), np.int64)]).astype(np.int32),
+            pair_source=source,
+            pair_target=target,
+            pair_format=formats,
+            pair_hops_east_west=east_west,
+            pair_hops_north_south=north_south,
+            pair_crossings=crossings,
+        )
+        held = [
+            (core.channels[1] - core.channels[0]) * (core.rows[1] - core.rows[0]) * (core.columns[1] - core.columns[0])
+            for core in cores
+        ]
+        mapping = Mapping(
+            core_layer=tuple(layer_of[core.population] for core in cores),
+            core_neurons=np.array(held, np.int64),
+            core_chip=np.array([core.chip for core in cores], np.int64),
+            tiles=len({(core.chip, core.x, core.y) for core in cores}),
+            pair_layer=tuple(projection.layer for projection in self.pair_projection),
+            pair_source=source,
+            pair_target=target,
+            pair_format=formats,
+            pair_hops_east_west=east_west,
+            pair_hops_north_south=north_south,
+            pair_crossings=crossings,
+        )
+        return accounts, mapping
+
+    def _reach(self, projection: Projection, source: Place, target: Place, core: Core) -> tuple[Array, Array, Array]:
+        """The source neurons with a synapse on the core, their operations there, and the words those are read from.
+
+        Operations are the weights that are not zero (or all, where the chip works on zeros too), clipped at borders.
+        """
+        if projection.kind == "dense":
+            return self._reach_dense(projection, target, core)
+        if projection.kind == "one_to_one":
+            return self._reach_one_to_one(projection, source, target, core)
+        channels, height, width = source.population.shape
+        left, _, top, _ = projection.padding
+        (sy, sx), (dy, dx), (kh, kw) = projection.stride, projection.dilation, projection.kernel
+        (y0, y1), (x0, x1) = core.rows, core.columns
+        lands, where = reached(np.arange(height), np.arange(kh), sy, dy, top)
+        by_row = (lands & (where >= y0) & (where < y1)).astype(np.int64)
+        lands, where = reached(np.arange(width), np.arange(kw), sx, dx, left)
+        by_column = (lands & (where >= x0) & (where < x1)).astype(np.int64)
+        per_tap, words_per_tap = self._per_tap(projection, channels, core)
+        taps = np.outer(by_row.sum(1), by_column.sum(1))
+        synapses = taps[:, :, None] * (words_per_tap > 0)
+        y, x, c = np.nonzero(synapses)
+        operations = np.einsum("yk,klc,xl->yxc", by_row, per_tap, by_column, optimize=True)
+        return (y * width + x) * channels + c, operations[y, x, c], taps[y, x] * words_per_tap[c]
+
+    def _per_tap(self, projection: Projection, channels: int, core: Core) -> tuple[Array, Array]:
+        """The operations on the core for each tap and source channel `[kh, kw, C]`; the words a tap takes `[C]`."""
+        c0, c1 = core.channels
+        weights = self.network.weights_of(projection)
+        if projection.kind == "window":
+            own = np.arange(channels) + projection.channel_offset
+            held = ((own >= c0) & (own < c1)).astype(np.int64)
+            worked = held * (weights != 0) if self.chip.policy.skip_zero_weights else held
+            return np.broadcast_to(worked, (*projection.kernel, channels)), held
+        per_group = weights.shape[3] // projection.groups
+        group, within = np.divmod(np.arange(channels), weights.shape[2])
+        worked = weights != 0 if self.chip.policy.skip_zero_weights else np.ones(weights.shape, np.bool_)
+        operations = np.zeros((*weights.shape[:2], channels), np.int64)
+        held = np.zeros(channels, np.int64)
+        for c in range(channels):
+            first, last = max(c0, int(group[c]) * per_group), min(c1, int(group[c] + 1) * per_group)
+            held[c] = max(0, last - first)
+            operations[:, :, c] = worked[:, :, within[c], first : max(first, last)].sum(2)
+        return operations, self._words(held)
+
+    def _reach_dense(self, projection: Projection, target: Place, core: Core) -> tuple[Array, Array, Array]:
+        (y0, y1), (x0, x1), (c0, c1) = core.rows, core.columns, core.channels
+        channels, height, width = target.population.shape
+        weights = self.network.weights_of(projection)
+        held = weights.reshape(-1, height, width, channels)[:, y0:y1, x0:x1, c0:c1].reshape(len(weights), -1)
+        worked = np.count_nonzero(held, axis=1) if self.chip.policy.skip_zero_weights else held.shape[1]
+        number = len(weights)
+        words = self._words(np.full(number, held.shape[1]))
+        return np.arange(number), np.broadcast_to(worked, (number,)), words
+
+    def _reach_one_to_one(
+        self, projection: Projection, source: Place, target: Place, core: Core
+    ) -> tuple[Array, Array, Array]:
+        (y0, y1), (x0, x1), (c0, c1) = core.rows, core.columns, core.channels
+        channels = source.population.shape[0]
+        own = np.zeros(target.cores.shape, np.bool_)
+        own[y0:y1, x0:x1, c0:c1] = True
+        if source.population.shape[1:] == target.population.shape[1:]:
+            own = own[:, :, projection.channel_offset : projection.channel_offset + channels]
+        neuron = np.flatnonzero(own.reshape(-1))
+        one = np.ones(len(neuron), np.int64)
+        if not self.chip.policy.skip_zero_weights:
+            return neuron, one, one
+        return neuron, (self.network.weights_of(projection)[neuron % channels] != 0).astype(np.int64), one
+
+    def _words(self, synapses: Array) -> Array:
+        """Memory words that hold so many weights next to each other."""
+        limits, numerics = self.chip.limits, self.chip.numerics
+        word_bits, weight_bits = limits.synapse_word_bits.value, numerics.weight_bits.value
+        if word_bits is None or weight_bits is None:
+            return synapses
+        return -(-synapses * weight_bits // word_bits)
+
+
+def _hops(cores: tuple[Core, ...], source: Array, target: Array) -> tuple[Array, Array, Array]:
+    """Hops east-west and north-south by XY routing, and whether the message leaves its chip; 0 for injected events.
+
+    Within a router there is no hop. Between chips only the crossing is counted: their places have no common mesh.
+    """
+    x = np.array([core.x for core in cores], np.int32)
+    y = np.array([core.y for core in cores], np.int32)
+    chip = np.array([core.chip for core in cores], np.int32)
+    crossing = (source >= 0) & (chip[source] != chip[target])
+    on_mesh = (source >= 0) & ~crossing
+    east_west = np.where(on_mesh, abs(x[source] - x[target]), 0)
+    north_south = np.where(on_mesh, abs(y[source] - y[target]), 0)
+    return east_west.astype(np.int32), north_south.astype(np.int32), crossing.astype(np.int32)

@@ -1,0 +1,151 @@
+"""From a program's body to the tables that the kernels run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from striate_runtime.device import DeviceError
+from striate_runtime.hardware import Chip
+from striate_runtime.neuromorphic.accounts import AccountBuilder
+from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
+from striate_runtime.neuromorphic.counts import Mapping
+from striate_runtime.neuromorphic.layout import Place, build_parameters, build_segments, place_populations
+from striate_runtime.neuromorphic.synapses import SynapseBuilder
+from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
+from striate_runtime.program.neuromorphic import Population
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network ready to run. `input_starts` and `output_starts`: where each population's numbers lie in those rows."""
+
+    tables: Tables
+    mapping: Mapping
+    accumulators: int
+    input_starts: dict[str, int]
+    inputs: int
+    output_starts: dict[str, int]
+    outputs: int
+
+
+def build(network: Network, chip: Chip) -> Built:
+    """Build the tables. Raises ProgramError for a damaged body, DeviceError where a sum could overflow."""
+    body = network.body
+    check_overflow(network)
+    places, accumulators = place_populations(network)
+    index = {name: position for position, name in enumerate(places)}
+    ordered = sorted(body.projections, key=lambda projection: index[projection.source])
+    synapses, accounts = SynapseBuilder(), AccountBuilder(network, chip)
+    modes: list[int] = []
+    tables: list[int] = []
+    entries: list[int] = []
+    pairs = [0]
+    for projection in ordered:
+        source, target = places[projection.source], places[projection.target]
+        tables.append(sum(len(part) for part in synapses.base))
+        entries.append(sum(len(part) for part in accounts.first))
+        modes.append(synapses.add(network, projection, source, target))
+        pairs.append(accounts.add(projection, source, target))
+    segments, segment_starts = build_segments(places)
+    parameters, initial = build_parameters(network)
+    account_tables, mapping = accounts.finish()
+    input_starts, inputs = _starts(set(body.inputs.values()), places)
+    output_starts, outputs = _starts(set(body.outputs.values()), places)
+    rescales = [network.rescale_of(projection) for projection in ordered]
+    rescale_sizes = [len(multiplier) for multiplier, _ in rescales]
+    populations = [place.population for place in places.values()]
+    ranges = [network.payloads(population) for population in populations]
+    sources = [index[projection.source] for projection in ordered]
+    return Built(
+        tables=Tables(
+            populations=Populations(
+                kind=np.array([KINDS[p.kind] for p in populations], np.int32),
+                fires_at=np.array([p.fires_at for p in populations], np.int32),
+                low=np.array([low for low, _ in ranges], np.int64),
+                high=np.array([high for _, high in ranges], np.int64),
+                neuron=np.array([place.neuron for place in places.values()], np.int64),
+                neurons=np.array([neurons(p) for p in populations], np.int64),
+                segment=np.array(segment_starts, np.int32),
+                input_start=np.array([input_starts.get(p.name, -1) for p in populations], np.int64),
+                output_start=np.array([output_starts.get(p.name, -1) for p in populations], np.int64),
+                projection=np.searchsorted(sources, np.arange(len(populations) + 1)).astype(np.int32),
+            ),
+            segments=segments,
+            parameters=parameters,
+            projections=Projections(
+                source=np.array(sources, np.int32),
+                target=np.array([index[projection.target] for projection in ordered], np.int32),
+                delay=np.array([projection.delay for projection in ordered], np.int32),
+                mode=np.array(modes, np.int32),
+                rescale=np.cumsum([0, *rescale_sizes])[:-1].astype(np.int32),
+                rescales=np.array(rescale_sizes, np.int32),
+                multiplier=concatenated([multiplier for multiplier, _ in rescales], np.int64),
+                shift=concatenated([shift for _, shift in rescales], np.int64),
+                table=np.array(tables, np.int64),
+                entry=np.array(entries, np.int64),
+                pair=np.array(pairs, np.int32),
+            ),
+            synapses=synapses.finish(),
+            accounts=account_tables,
+            initial=initial,
+        ),
+        mapping=mapping,
+        accumulators=accumulators,
+        input_starts=input_starts,
+        inputs=inputs,
+        output_starts=output_starts,
+        outputs=outputs,
+    )
+
+
+def check_overflow(network: Network) -> None:
+    """Refuse a network whose sums could exceed 32 bits, in the worst case over all inputs. Raises DeviceError."""
+    for population in network.body.populations:
+        if population.kind == "input":
+            continue
+        worst = _worst_input(network, population)
+        steps = network.body.steps if network.rate else 1
+        once = population.kind == "readout"
+        bias = int(abs(network.channels_of(population.bias, population, 0)).max())
+        initial = int(abs(network.channels_of(population.initial, population, 0)).max())
+        largest = initial + steps * worst + (bias if once else steps * bias)
+        if largest > LARGEST:
+            raise DeviceError(
+                f"layer '{population.layer}': its sums can reach {largest:,} in {steps} steps, more than 32 bits hold;"
+                " fewer steps or smaller weights would fit"
+            )
+
+
+def _worst_input(network: Network, population: Population) -> int:
+    """The largest sum of |payload x weight| that can arrive at one neuron in one step."""
+    worst = 0
+    for projection in network.body.projections:
+        if projection.target != population.name:
+            continue
+        low, high = network.payloads(network.populations[projection.source])
+        payload = max(abs(low), abs(high))
+        multiplier, shift = network.rescale_of(projection)
+        if len(shift):
+            payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
+        weights = abs(network.weights_of(projection).astype(np.int64))
+        if projection.kind == "conv2d":
+            weights = weights.sum((0, 1, 2))
+        elif projection.kind == "dense":
+            weights = weights.sum(0)
+        elif projection.kind == "window":
+            weights = weights * projection.kernel[0] * projection.kernel[1]
+        worst += payload * int(weights.max(initial=0))
+    return worst
+
+
+def _starts(names: set[str], places: dict[str, Place]) -> tuple[dict[str, int], int]:
+    """Where each of these populations starts in a row that holds them all, and the row's length."""
+    starts: dict[str, int] = {}
+    total = 0
+    for name, place in places.items():
+        if name in names:
+            starts[name] = total
+            total += neurons(place.population)
+    return starts, total

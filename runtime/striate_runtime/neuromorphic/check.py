@@ -1,0 +1,154 @@
+"""Checks a program's body before anything is built from it: names, shapes, delays, cores, and that no sum overflows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.program import Program, ProgramError
+from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
+
+Array = npt.NDArray[Any]
+
+LARGEST = (1 << 31) - 1
+
+
+class Network:
+    """A program's body with its arrays at hand: every name resolves and every shape is right."""
+
+    def __init__(self, program: Program) -> None:
+        """Raises ProgramError naming what is wrong."""
+        try:
+            self.body = msgspec.convert(program.body, NeuromorphicBody)
+        except msgspec.ValidationError as error:
+            raise ProgramError(f"{program.machine}: the program's body is damaged: {error}") from error
+        self.machine = program.machine
+        self.arrays: Mapping[str, Array] = program.arrays
+        self.populations = {population.name: population for population in self.body.populations}
+        self.rate = self.body.coding == "rate"
+        self._check_names(program)
+        for population in self.body.populations:
+            self._check_population(population)
+        for projection in self.body.projections:
+            self._check_projection(projection)
+
+    def check(self, holds: bool, place: str, message: str) -> None:
+        """Raise ProgramError about `place` unless it `holds`."""
+        if not holds:
+            raise ProgramError(f"{self.machine}: the program's body is damaged: {place}: {message}")
+
+    def channels_of(self, name: str | None, population: Population, default: int) -> Array:
+        """A per-channel array as i64 `[C]`, or the default for each channel."""
+        channels = population.shape[0]
+        if name is None:
+            return np.full(channels, default, np.int64)
+        array = self._array(name, f"population '{population.name}'")
+        self.check(array.shape == (channels,), f"array '{name}'", f"has shape {array.shape}, not ({channels},)")
+        return array.astype(np.int64)
+
+    def rescale_of(self, projection: Projection) -> tuple[Array, Array]:
+        """Multipliers and shifts on arrival, i64 `[1]`, `[C]` by channel of the source, or `[0]` for none."""
+        place = f"projection '{projection.name}'"
+        if projection.multiplier is None or projection.shift is None:
+            self.check(projection.multiplier == projection.shift, place, "has a multiplier or a shift, not both")
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        multiplier, shift = (self._array(name, place) for name in (projection.multiplier, projection.shift))
+        sizes = ((1,), (self.populations[projection.source].shape[0],))
+        self.check(multiplier.shape == shift.shape and shift.shape in sizes, place, "has a rescaling of a wrong shape")
+        self.check(bool(((shift >= 1) & (shift < 63)).all()), place, "a shift is outside 1..62")
+        return multiplier.astype(np.int64), shift.astype(np.int64)
+
+    def weights_of(self, projection: Projection) -> Array:
+        """The weights as i16, in the shape that the projection's kind has."""
+        place = f"projection '{projection.name}'"
+        source, target = self.populations[projection.source], self.populations[projection.target]
+        by_channel = projection.kind in ("window", "one_to_one")
+        if by_channel and projection.weights is None:
+            return np.ones(source.shape[0], np.int16)
+        self.check(projection.weights is not None, place, "has no weights")
+        array = self._array(projection.weights or "", place)
+        if projection.kind == "dense":
+            shape: tuple[int, ...] = (neurons(source), neurons(target))
+        elif by_channel:
+            shape = (source.shape[0],)
+        else:
+            shape = (*projection.kernel, source.shape[0] // projection.groups, target.shape[0])
+        self.check(array.shape == shape, f"array '{projection.weights}'", f"has shape {array.shape}, not {shape}")
+        fits = array.size == 0 or (int(array.min()) >= -(1 << 15) and int(array.max()) < 1 << 15)
+        self.check(fits, f"array '{projection.weights}'", "holds a weight beyond 16 bits")
+        return array.astype(np.int16)
+
+    def payloads(self, population: Population) -> tuple[int, int]:
+        """The least and the largest number that an event from this population carries."""
+        if self.rate:
+            return 0, 1
+        if population.kind == "input":
+            ports = [port for port, name in self.body.inputs.items() if name == population.name]
+            return self.body.input_low[ports[0]], self.body.input_high[ports[0]]
+        return population.low, population.high
+
+    def _array(self, name: str, place: str) -> Array:
+        self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
+        array = self.arrays[name]
+        self.check(array.dtype.kind in "iu", f"array '{name}'", f"holds {array.dtype}, not integers")
+        return array
+
+    def _check_names(self, program: Program) -> None:
+        body = self.body
+        self.check(len(self.populations) == len(body.populations), "populations", "two have the same name")
+        self.check(body.steps >= 1, "steps", f"must be at least 1, not {body.steps}")
+        ports = {port.name for port in program.inputs}
+        for table in (body.inputs, body.input_scale, body.input_low, body.input_high):
+            self.check(
+                set(table) == ports, "inputs", f"are for {sorted(table)}, the program's inputs are {sorted(ports)}"
+            )
+        self.check(set(body.outputs) == {p.name for p in program.outputs}, "outputs", "are not the program's outputs")
+        for name in (*body.inputs.values(), *body.outputs.values()):
+            self.check(name in self.populations, "inputs and outputs", f"name population '{name}', which is not there")
+        injected = {p.name for p in body.populations if p.kind == "input"}
+        self.check(injected == set(body.inputs.values()), "inputs", f"feed {sorted(body.inputs.values())}")
+
+    def _check_population(self, population: Population) -> None:
+        place = f"population '{population.name}'"
+        self.check(min(population.shape) >= 1, place, f"has shape {population.shape}")
+        if not self.rate:
+            in_time = 0 <= population.fires_at < self.body.steps
+            self.check(in_time, place, f"fires at step {population.fires_at} of {self.body.steps}")
+            self.check(population.kind != "integrate_and_fire", place, "integrates and fires under the graded coding")
+        else:
+            self.check(population.kind != "graded", place, "is graded under the rate coding")
+        if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
+            self.check(population.threshold is not None, place, "has no threshold")
+            positive = bool((self.channels_of(population.threshold, population, 1) >= 1).all())
+            self.check(positive, place, "a threshold must be at least 1")
+
+    def _check_projection(self, projection: Projection) -> None:
+        place = f"projection '{projection.name}'"
+        for name in (projection.source, projection.target):
+            self.check(name in self.populations, place, f"names population '{name}', which is not there")
+        source, target = self.populations[projection.source], self.populations[projection.target]
+        self.check(target.kind != "input", place, "leads to an input")
+        self.check(projection.delay >= 1, place, f"has a delay of {projection.delay} steps; the least is 1")
+        positive = min(*projection.stride, *projection.dilation, *projection.kernel, projection.groups) >= 1
+        self.check(positive, place, "a stride, dilation, kernel or number of groups is not positive")
+        if not self.rate:
+            arrival = source.fires_at + projection.delay
+            self.check(arrival <= target.fires_at, place, f"arrives at step {arrival}, after {target.fires_at}")
+        one_channel = projection.kind in ("window", "one_to_one")
+        fits = projection.channel_offset >= 0 and source.shape[0] + projection.channel_offset <= target.shape[0]
+        if projection.kind == "one_to_one" and source.shape[1:] != target.shape[1:]:
+            fits = projection.channel_offset == 0 and neurons(source) == neurons(target)
+        self.check(fits or not one_channel, place, f"does not fit {source.shape} into {target.shape}")
+        self.check(target.reduce == "sum" or one_channel, place, "a maximum takes only windows and one_to_one")
+        divides = source.shape[0] % projection.groups == 0 and target.shape[0] % projection.groups == 0
+        self.check(divides or projection.kind != "conv2d", place, "its groups do not divide its channels")
+
+
+def neurons(population: Population) -> int:
+    """How many neurons it has."""
+    channels, height, width = population.shape
+    return channels * height * width

@@ -1,0 +1,184 @@
+"""The device `neuromorphic`: an emulated chip that runs one program, counts what happens, and says what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Table
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.device import DeviceError, Progress, check_inputs
+from striate_runtime.hardware import Chip, HardwareError, parse_hardware
+from striate_runtime.neuromorphic.build import build
+from striate_runtime.neuromorphic.check import Network
+from striate_runtime.neuromorphic.counts import COLUMNS, Totals, neuron_updates
+from striate_runtime.neuromorphic.report import Run, write_profile
+from striate_runtime.neuromorphic.tables import new_state
+from striate_runtime.neuromorphic.timing import step_times_ns
+from striate_runtime.profile import Profile
+from striate_runtime.program import Port, Program, ProgramError
+from striate_runtime.program.neuromorphic import Population
+
+Array = npt.NDArray[Any]
+
+_COUNTS_BYTES = 64 << 20
+"""Samples are run in pieces whose counts take no more than this."""
+
+
+def open_chip(program: Program, fallback: bool, progress: Progress) -> EmulatedChip:
+    """Build a program's tables. Raises ProgramError or DeviceError. `fallback` is moot: the chip is always emulated."""
+    progress("building the chip's tables", 0, 1)
+    chip = EmulatedChip(program, progress)
+    progress("building the chip's tables", 1, 1)
+    return chip
+
+
+class EmulatedChip:
+    """A program on an emulated chip. Between samples it keeps nothing: each starts from rest."""
+
+    def __init__(self, program: Program, progress: Progress) -> None:
+        try:
+            hardware = parse_hardware(program.hardware, f"the hardware in {program.machine}")
+        except HardwareError as error:
+            raise ProgramError(str(error)) from error
+        if not isinstance(hardware, Chip):
+            raise DeviceError(f"'{hardware.name}' is no neuromorphic chip")
+        self.hardware = hardware
+        self._program = program
+        self._network = Network(program)
+        self._built = build(self._network, hardware)
+        self._state = new_state(self._built.tables, self._built.accumulators)
+        self._progress = progress
+
+    @property
+    def answers_sharpen(self) -> bool:
+        """Whether outputs approach their value as steps pass: under the rate coding."""
+        return self._network.rate
+
+    def run(self, inputs: Table[str, Array]) -> dict[str, Array]:
+        """Outputs `[N, *shape]` for inputs `[N, *shape]`."""
+        values = self._injected(inputs)
+        raw, _, _ = self._run(values, (self._network.body.steps,), counting=False)
+        return self._outputs(raw[:, 0], self._network.body.steps)
+
+    def run_at_steps(self, inputs: Table[str, Array], steps: Sequence[int]) -> dict[int, dict[str, Array]]:
+        """Outputs as they were after each number of steps (1 to the program's), in one pass.
+
+        A readout that has listened for only t of its T steps is taken as T / t times what it has heard, plus its bias.
+        """
+        wanted = sorted(set(steps))
+        if not wanted or wanted[0] < 1 or wanted[-1] > self._network.body.steps:
+            raise ValueError(f"steps must be among 1..{self._network.body.steps}, not {list(steps)}")
+        raw, _, _ = self._run(self._injected(inputs), tuple(wanted), counting=False)
+        return {step: self._outputs(raw[:, index], step) for index, step in enumerate(wanted)}
+
+    def profile(self, inputs: Table[str, Array]) -> tuple[dict[str, Array], Profile]:
+        """Outputs, and what computing them took."""
+        values = self._injected(inputs)
+        steps = self._network.body.steps
+        raw, run, times_us = self._run(values, (steps,), counting=True)
+        profile = write_profile(self._program, self._network, self._built.mapping, self.hardware, run, times_us)
+        return self._outputs(raw[:, 0], steps), profile
+
+    def close(self) -> None:
+        """Nothing is held outside of memory."""
+
+    def __enter__(self) -> EmulatedChip:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _injected(self, inputs: Table[str, Array]) -> Array:
+        """The integers given to the input populations, i32 `[N, input neurons]`."""
+        body, built = self._network.body, self._built
+        checked = check_inputs(self._program.inputs, inputs)
+        samples = len(next(iter(checked.values())))
+        values = np.zeros((samples, built.inputs), np.int32)
+        for port, array in checked.items():
+            population = self._network.populations[body.inputs[port]]
+            scaled = np.rint(array.astype(np.float32) / np.float32(body.input_scale[port]))
+            integers = np.clip(scaled, body.input_low[port], body.input_high[port]).astype(np.int32)
+            rows = integers.reshape(samples, *population.shape).transpose(0, 2, 3, 1).reshape(samples, -1)
+            start = built.input_starts[population.name]
+            values[:, start : start + rows.shape[1]] = rows
+        return values
+
+    def _run(self, values: Array, snapshots: tuple[int, ...], counting: bool) -> tuple[Array, Run, Array | None]:
+        """Raw outputs i32 `[N, snapshots, output neurons]`, the counts, and each sample's time in us `[N]`."""
+        from striate_runtime.neuromorphic.events import run_samples  # numba takes a second to import
+
+        mapping, steps = self._built.mapping, self._network.body.steps
+        cores = len(mapping.core_layer)
+        run = Run(Totals.empty(mapping), np.zeros((cores, 2), np.int64))
+        raw = np.zeros((len(values), len(snapshots), self._built.outputs), np.int32)
+        policy = self.hardware.policy
+        every_step, passes = policy.neuron_update == "every_step", policy.neuron_passes.value or 1
+        piece = max(1, _COUNTS_BYTES // (steps * max(1, cores) * COLUMNS * 8))
+        times: list[Array | None] = []
+        for start in range(0, len(values), piece):
+            self._progress("running the chip", start, len(values))
+            part = slice(start, start + piece)
+            samples = len(values[part])
+            counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
+            run_samples(
+                values[part],
+                self._built.tables,
+                self._state,
+                self._network.rate,
+                self.membrane_limit,
+                np.array(snapshots, np.int64),
+                raw[part],
+                counts,
+                run.totals.pairs,
+                run.saturation,
+            )
+            if counting:
+                updates = neuron_updates(counts, mapping, every_step, passes)
+                run.totals.cores += counts.sum((0, 1))
+                run.totals.updates += updates.sum((0, 1))
+                run.totals.samples += samples
+                times.append(step_times_ns(counts, updates, mapping.tiles, self.hardware))
+        self._progress("running the chip", len(values), len(values))
+        known = [part.sum(1) / 1000 for part in times if part is not None]
+        return raw, run, np.concatenate(known) if known else None
+
+    @property
+    def membrane_limit(self) -> int:
+        """The largest |potential| that the chip's neurons hold."""
+        bits = self.hardware.numerics.membrane_bits.value
+        return (1 << (bits - 1)) - 1 if bits is not None and bits < 32 else (1 << 31) - 1
+
+    def _outputs(self, raw: Array, step: int) -> dict[str, Array]:
+        """Port -> `[N, *shape]` from raw outputs `[N, output neurons]`, channels last."""
+        ports = {port.name: port for port in self._program.outputs}
+        return {
+            name: self._output(ports[name], population, raw, step)
+            for name, population in self._network.body.outputs.items()
+        }
+
+    def _output(self, port: Port, name: str, raw: Array, step: int) -> Array:
+        population = self._network.populations[name]
+        channels, height, width = population.shape
+        start = self._built.output_starts[name]
+        values = raw[:, start : start + channels * height * width].reshape(-1, height, width, channels)
+        values = self._extrapolated(population, values, step).transpose(0, 3, 1, 2)
+        if population.scale is not None:
+            scale = self._program.arrays[population.scale].astype(np.float32).reshape(-1, 1, 1)
+            values = values.astype(np.float32) * scale
+        return np.ascontiguousarray(values.reshape(len(raw), *port.shape)).astype(_DTYPES[port.dtype])
+
+    def _extrapolated(self, population: Population, values: Array, step: int) -> Array:
+        steps = self._network.body.steps
+        if not self._network.rate or population.kind != "readout" or step == steps:
+            return values
+        start = self._network.channels_of(population.initial, population, 0) + self._network.channels_of(
+            population.bias, population, 0
+        )
+        listened = max(1, step - population.fires_at)
+        return start + (values - start) * ((steps - population.fires_at) / listened)
+
+
+_DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}

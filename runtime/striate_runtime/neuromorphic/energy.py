@@ -1,0 +1,193 @@
+"""What counts cost: a pure function of counts and the chip's description, as a stack over layers or over cores.
+
+Every row (a layer or a core) has a vector of counts; a part of the stack is the sum of its terms, count x cost. A cost
+that nobody has published leaves its part without that term, and says so in `uncounted`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.hardware import Chip, Quantity
+from striate_runtime.neuromorphic.counts import (
+    ACTIVE,
+    CHIP_CROSSINGS,
+    COLUMNS,
+    EVENTS_OUT,
+    HOPS_EAST_WEST,
+    HOPS_NORTH_SOUTH,
+    MESSAGES_IN,
+    MESSAGES_OUT,
+    SYNOPS_CONV,
+    SYNOPS_DENSE,
+    SYNOPS_SPARSE,
+    WORDS,
+)
+from striate_runtime.profile import Energy, Figure
+
+Floats = npt.NDArray[np.float64]
+
+UPDATES, INJECTED = COLUMNS, COLUMNS + 1
+ROW = COLUMNS + 2
+"""A row of counts is a core's columns, then its neuron updates, then messages injected from outside."""
+
+TERMS = {
+    "synapse": (
+        (SYNOPS_DENSE, "cost.synop_dense_energy_pj"),
+        (SYNOPS_SPARSE, "cost.synop_sparse_energy_pj"),
+        (SYNOPS_CONV, "cost.synop_conv_energy_pj"),
+    ),
+    "neuron": (
+        (UPDATES, "cost.neuron_access_energy_pj"),
+        (ACTIVE, "cost.neuron_update_energy_pj"),
+        (EVENTS_OUT, "cost.spike_out_energy_pj"),
+    ),
+    "memory": ((WORDS, "cost.synapse_read_energy_pj"),),
+    "routing": (
+        (MESSAGES_OUT, "cost.axon_out_energy_pj"),
+        (HOPS_EAST_WEST, "topology.hop_east_west_energy_pj"),
+        (HOPS_NORTH_SOUTH, "topology.hop_north_south_energy_pj"),
+        (CHIP_CROSSINGS, "topology.hop_between_chips_energy_pj"),
+        (MESSAGES_IN, "cost.axon_in_energy_pj"),
+    ),
+    "io": ((INJECTED, "io.event_in_energy_pj"),),
+}
+"""part -> (counter, figure of the description). `static` and `host` are power x time and are added beside these."""
+
+CONTAINED = ("neuron", "memory", "routing")
+"""Parts that an all-in figure per synaptic operation already contains."""
+
+_UJ_PER_PJ = 1e-6
+_UJ_PER_MW_US = 1e-3
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the stack in uJ, row by row: value, low and high, each `[rows]`."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+
+def spend(
+    rows: npt.NDArray[Any], shares: Floats, latency_us: float | None, chips: int, chip: Chip
+) -> dict[str, Part | None]:
+    """Energy of each row, by part. rows: counts `[R, ROW]`; shares `[R]`: how static and host power are shared out."""
+    parts = {part: _sum_terms(rows, part, chip) for part in TERMS}
+    parts["static"] = _power(chips, shares, latency_us, chip.static.chip_power_mw)
+    parts["host"] = _host(chips, shares, latency_us, chip)
+    return parts
+
+
+def to_energy(parts: dict[str, Part | None], rows: npt.NDArray[Any], latency_us: float | None, chip: Chip) -> Energy:
+    """The stack over all rows with its total, and what it leaves out."""
+    stack = {name: _figure(name, part, chip) for name, part in parts.items()}
+    known = [figure for figure in stack.values() if figure.value is not None]
+    total = Figure(
+        sum(figure.value or 0.0 for figure in known) if known else None,
+        "emulated",
+        source=f"counted events x the costs of {chip.name}",
+        low=_bound(known, "low"),
+        high=_bound(known, "high"),
+    )
+    return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip))
+
+
+def in_microjoules(parts: dict[str, Part | None], row: int) -> dict[str, float | None]:
+    """One row's stack."""
+    return {name: None if part is None else float(part.value[row]) for name, part in parts.items()}
+
+
+def figure_of(chip: Chip, path: str) -> Quantity:
+    """A figure of the description by its path (`cost.spike_out_energy_pj`)."""
+    section, name = path.split(".")
+    figure = getattr(getattr(chip, section), name)
+    assert isinstance(figure, Quantity), f"{path} is a figure"
+    return figure
+
+
+def _is_contained(part: str, chip: Chip) -> bool:
+    return chip.cost.scope == "all-in dynamic" and part in CONTAINED
+
+
+def _sum_terms(rows: npt.NDArray[Any], part: str, chip: Chip) -> Part | None:
+    figures = [(rows[:, column].astype(np.float64) * _UJ_PER_PJ, figure_of(chip, path)) for column, path in TERMS[part]]
+    known = [(counts, figure) for counts, figure in figures if figure.value is not None]
+    if not known:
+        return None
+    zero = np.zeros(len(rows))
+    return Part(
+        sum((counts * (figure.value or 0.0) for counts, figure in known), zero),
+        sum((counts * _edge(figure, figure.low) for counts, figure in known), zero),
+        sum((counts * _edge(figure, figure.high) for counts, figure in known), zero),
+    )
+
+
+def _power(count: int, shares: Floats, latency_us: float | None, power_mw: Quantity) -> Part | None:
+    if latency_us is None or power_mw.value is None:
+        return None
+    scale = count * latency_us * _UJ_PER_MW_US * shares
+    return Part(scale * power_mw.value, scale * _edge(power_mw, power_mw.low), scale * _edge(power_mw, power_mw.high))
+
+
+def _host(chips: int, shares: Floats, latency_us: float | None, chip: Chip) -> Part | None:
+    """The embedded processors with their clocks running, idle; at most (high), all of them busy all the time."""
+    processors = (chip.host.embedded_cpus.value or 0) * chips
+    clock = _power(processors, shares, latency_us, chip.host.clock_power_mw)
+    if clock is None:
+        return None
+    busy = _power(processors, shares, latency_us, chip.host.active_power_mw)
+    return clock if busy is None else Part(clock.value, clock.low, clock.high + busy.high)
+
+
+def _figure(name: str, part: Part | None, chip: Chip) -> Figure:
+    if _is_contained(name, chip):
+        note = "contained in 'synapse', whose figure per synaptic operation is all-in dynamic"
+        return Figure(None, "emulated", note=note)
+    if part is None:
+        return Figure(None, "emulated", note="unpublished")
+    value, low, high = (float(edge.sum()) for edge in (part.value, part.low, part.high))
+    note = "clocks running, processors idle; high: all busy" if name == "host" else ""
+    if name == "synapse" and chip.cost.scope == "all-in dynamic":
+        note = "contains neuron, memory and routing"
+    banded = low < value or high > value
+    return Figure(value, "emulated", low=low if banded else None, high=high if banded else None, note=note)
+
+
+def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip) -> tuple[str, ...]:
+    """What happened but has no published cost, with where one was looked for."""
+    missing = [
+        f"{part}: {path} is unknown ({figure_of(chip, path).source})"
+        for part, terms in TERMS.items()
+        for column, path in terms
+        if counts[column] and figure_of(chip, path).value is None and not _is_contained(part, chip)
+    ]
+    powers = ("static.chip_power_mw", "host.clock_power_mw")
+    missing += [
+        f"{path.split('.')[0]}: {path} is unknown ({figure_of(chip, path).source})"
+        for path in powers
+        if figure_of(chip, path).value is None
+    ]
+    if latency_us is None:
+        missing.append("static and host: the time they flow is unknown")
+    barrier = chip.cost.barrier_energy_pj
+    if barrier.value is None and chip.cost.scope != "all-in dynamic":
+        missing.append(f"routing: cost.barrier_energy_pj is unknown ({barrier.source})")
+    return tuple(missing)
+
+
+def _bound(figures: list[Figure], edge: str) -> float | None:
+    """The sum of the figures' lows (or highs), each figure's value where it has no band; None where none has one."""
+    edges: list[float | None] = [getattr(figure, edge) for figure in figures]
+    if all(known is None for known in edges):
+        return None
+    return sum(figure.value or 0.0 if known is None else known for figure, known in zip(figures, edges, strict=True))
+
+
+def _edge(figure: Quantity, edge: float | None) -> float:
+    return edge if edge is not None else figure.value or 0.0

@@ -1,0 +1,152 @@
+"""The flat tables that the event kernels walk: a whole mapped network as a few arrays of numbers.
+
+Accumulators lie channels last, row by row, with a margin around each population wide enough for every event near the
+border to write there instead of being clipped. Weights lie so that what one event adds along one row of targets is one
+contiguous run, padded with zeros to whole blocks of LANES numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+LANES = 16
+"""Numbers added at once: one 512-bit vector of i32."""
+
+INPUT, GRADED, INTEGRATE_AND_FIRE, READOUT = range(4)
+KINDS = {"input": INPUT, "graded": GRADED, "integrate_and_fire": INTEGRATE_AND_FIRE, "readout": READOUT}
+
+ROWS, SINGLES, MAXIMA = range(3)
+"""How a projection delivers: whole runs of accumulators, single accumulators, or the maximum into single ones."""
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+
+
+class Populations(NamedTuple):
+    """One entry per population. Ranges of segments are `segment[p] : segment[p + 1]`."""
+
+    kind: I32
+    fires_at: I32
+    low: I64
+    high: I64
+    neuron: I64
+    neurons: I64
+    segment: I32
+    input_start: I64
+    output_start: I64
+    projection: I32
+    """Projections are sorted by source: those from p are `projection[p] : projection[p + 1]`."""
+
+
+class Segments(NamedTuple):
+    """Neurons next to each other in a row that live on one core: where their numbers start, and how many they are."""
+
+    neuron: I64
+    accumulator: I64
+    parameter: I64
+    length: I64
+    core: I32
+
+
+class Parameters(NamedTuple):
+    """Per-channel numbers, repeated along one row of each population. A neuron with no requantization has shift 0."""
+
+    bias: I32
+    multiplier: I64
+    shift: I64
+    threshold: I32
+
+
+class Projections(NamedTuple):
+    """One entry per projection; `table` and `entry` are where its per-neuron tables start.
+
+    `rescale` is where its multipliers and shifts start, one for each of `rescales` channels of the source, 0 for none.
+    """
+
+    source: I32
+    target: I32
+    delay: I32
+    mode: I32
+    rescale: I32
+    rescales: I32
+    multiplier: I64
+    shift: I64
+    table: I64
+    entry: I64
+    pair: I32
+    """The pairs of projection j are `pair[j] : pair[j + 1]`."""
+
+
+class Synapses(NamedTuple):
+    """What one event of a source neuron does: from `base`, the runs of its `phase`, with weights from `weight`."""
+
+    base: I32
+    weight: I32
+    phase: I32
+    run: I32
+    """The runs of phase f are `run[f] : run[f + 1]`."""
+    run_offset: I32
+    run_weight: I32
+    run_blocks: I32
+    weights: npt.NDArray[np.int16]
+
+
+class Accounts(NamedTuple):
+    """What one event of neuron n costs: entries (pair, synaptic operations, words) `first[n] : first[n + 1]`."""
+
+    first: I64
+    entries: I32
+    pair_source: I32
+    pair_target: I32
+    pair_format: I32
+    pair_hops_east_west: I32
+    pair_hops_north_south: I32
+    pair_crossings: I32
+
+
+class Tables(NamedTuple):
+    """The network."""
+
+    populations: Populations
+    segments: Segments
+    parameters: Parameters
+    projections: Projections
+    synapses: Synapses
+    accounts: Accounts
+    initial: I32
+    """Potential of every neuron at the start of a sample."""
+
+
+class State(NamedTuple):
+    """Everything that changes while a sample runs. Events are kept for as many steps as the longest delay."""
+
+    accumulator: I32
+    potential: I32
+    event_neuron: I32
+    event_payload: I32
+    event_count: I64
+    pair_step: I64
+    fired: npt.NDArray[np.uint8]
+
+
+def new_state(tables: Tables, accumulators: int) -> State:
+    """Room for one sample."""
+    neurons = len(tables.initial)
+    slots = int(tables.projections.delay.max(initial=1)) + 1
+    return State(
+        accumulator=np.zeros(accumulators, np.int32),
+        potential=np.zeros(neurons, np.int32),
+        event_neuron=np.zeros(slots * neurons, np.int32),
+        event_payload=np.zeros(slots * neurons, np.int32),
+        event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
+        pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
+        fired=np.zeros(neurons + 8, np.uint8),
+    )
+
+
+def concatenated(arrays: list[npt.NDArray[Any]], dtype: Any) -> npt.NDArray[Any]:
+    """The arrays one after the other; an empty array for none."""
+    return np.concatenate([*arrays, np.zeros(0, dtype)]).astype(dtype)
