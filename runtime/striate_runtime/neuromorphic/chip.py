@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
 from typing import Any
@@ -108,7 +109,7 @@ class EmulatedChip:
 
     def _run(self, values: Array, snapshots: tuple[int, ...], counting: bool) -> tuple[Array, Run, Array | None]:
         """Raw outputs i32 `[N, snapshots, output neurons]`, the counts, and each sample's time in us `[N]`."""
-        from striate_runtime.neuromorphic.events import run_samples  # numba takes a second to import
+        events = importlib.import_module("striate_runtime.neuromorphic.events")  # numba takes a second to import
 
         mapping, steps = self._built.mapping, self._network.body.steps
         cores = len(mapping.core_layer)
@@ -123,7 +124,7 @@ class EmulatedChip:
             part = slice(start, start + piece)
             samples = len(values[part])
             counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
-            run_samples(
+            events.run_samples(
                 values[part],
                 self._built.tables,
                 self._state,

@@ -38,10 +38,12 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
     """Run every sample from rest through `counts.shape[1]` steps.
 
-    inputs i32 [N, input neurons]; rate: populations fire at every step from theirs on instead of once; limit: the
-    largest |potential| that the chip holds; snapshots i64 [K]: steps after which outputs are copied to `outputs` i32 [N, K, output
-    neurons]; counts i64 [N, steps, cores, COLUMNS], zeroed, or with no cores where nothing is to be counted;
-    pair_totals i64 [pairs, PAIR_COLUMNS] and saturation i64 [cores, 2] (how often, first step) are added to.
+    inputs i32 [N, input neurons]
+    rate: whether populations fire at every step from theirs on, instead of once
+    limit: the largest |potential| that the chip holds
+    snapshots i64 [K]: the steps after which outputs are copied to `outputs` i32 [N, K, output neurons]
+    counts i64 [N, steps, cores, COLUMNS]: zeroed; with no cores, nothing is counted
+    pair_totals i64 [pairs, PAIR_COLUMNS] and saturation i64 [cores, 2] (how often, first step): are added to
     """
     populations = tables.populations
     projections = tables.projections
@@ -145,7 +147,8 @@ def _deliver(tables, state, j, start, number):
             target = base + synapses.run_offset[r]
             first = weight + synapses.run_weight[r]
             if mode == ROWS:
-                _add_rows(state.accumulator, target, synapses.weights, first, payload, np.int64(synapses.run_blocks[r]))
+                blocks = np.int64(synapses.run_blocks[r])
+                _add_rows(state.accumulator, target, synapses.weights, first, payload, blocks)  # pyright: ignore
             elif mode == MAXIMA:
                 arrived = np.int32(payload * synapses.weights[first])
                 if arrived > state.accumulator[target]:
