@@ -93,7 +93,7 @@ _NUMPY = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "
 
 
 def _checked(port: Port, array: Array) -> Array:
-    wanted = f"{port.dtype}[N, {', '.join(map(str, port.shape))}]"
+    wanted = f"{port.dtype}[{', '.join(['N', *map(str, port.shape)])}]"
     if array.ndim != len(port.shape) + 1 or array.shape[1:] != tuple(port.shape):
         raise InputError(f"input '{port.name}' must be {wanted}; the array given has shape {list(array.shape)}")
     if array.dtype.kind not in "fiu":

@@ -1,6 +1,7 @@
 """A hand-written GPU program of three launches, in f16 or i8, whose kernels Triton compiles in a child process.
 
-a = image; b = a + a; c = clip(b @ w + bias, 0, 100); d = b + c. Of sixteen channels the input uses three, the output ten.
+a = image; b = a + a; c = clip(b @ w + bias, 0, 100); d = b + c. Of its sixteen channels the input
+uses three and the output ten; d lies where a was.
 """
 
 from __future__ import annotations

@@ -29,13 +29,27 @@ class Latency:
     replays: int
 
 
-def time_replays(driver: Driver, stream: Handle, graph: Handle, *, warm_up: int, replays: int) -> Latency:
-    """Time each of `replays` replays by a pair of events, after `warm_up` that are not timed."""
+def time_replays(
+    driver: Driver,
+    stream: Handle,
+    graph: Handle,
+    *,
+    warm_up: int,
+    replays: int,
+    prepare: Callable[[], None] | None = None,
+) -> Latency:
+    """Time each of `replays` replays by a pair of events, after `warm_up` that are not timed.
+
+    `prepare` puts on the stream what each replay needs to be there before it; it is not timed.
+    """
+    prepare = prepare or _nothing
     for _ in range(warm_up):
+        prepare()
         driver.replay(graph, stream)
     events = [(driver.make_event(), driver.make_event()) for _ in range(replays)]
     try:
         for start, end in events:
+            prepare()
             driver.record(start, stream)
             driver.replay(graph, stream)
             driver.record(end, stream)
@@ -94,3 +108,7 @@ def energy_of(power: Power | None, batch: int) -> Energy:
         "io": Figure(None, "measured", note="transfers were not part of the run"),
     }
     return Energy(Figure(total, "measured", source), stack, ("host", "io"))
+
+
+def _nothing() -> None:
+    """What a replay needs that needs nothing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,9 @@ from striate_runtime.gpu.driver import Driver, Handle, NoGpuError, open_driver
 from striate_runtime.gpu.estimate import counts_of
 from striate_runtime.gpu.interpreter_process import InterpreterProcess, Trace, is_available
 from striate_runtime.gpu.loaded import Loaded
-from striate_runtime.gpu.measure import Latency, energy_of, measure_power, time_replays
+from striate_runtime.gpu.measure import energy_of, measure_power, time_replays
 from striate_runtime.gpu.nvml import Board, open_board
-from striate_runtime.gpu.plan import Plan, from_buffer, read_plan, to_buffer
+from striate_runtime.gpu.plan import Plan, Region, from_buffer, read_plan, to_buffer
 from striate_runtime.gpu.stand_in import memory_of, open_stand_in
 from striate_runtime.gpu.tune import load_choices, tune
 from striate_runtime.profile import Figure, LayerProfile, Profile
@@ -73,21 +74,14 @@ class GpuSession:
 
     def profile(self, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], Profile]:
         """Outputs, and measured time and energy of replaying the first batch's graph."""
-        outputs, batch = self._run(check_inputs(self._program.inputs, inputs))
-        prepared = self._prepared[batch]
-        latency = time_replays(
-            self._driver,
-            self._loaded.stream,
-            prepared.graph,
-            warm_up=_WARM_UP_REPLAYS,
-            replays=_TIMED_REPLAYS,
-        )
-        board = open_board(self._driver.properties.bus_id)
-        try:
-            return outputs, self._report(prepared, latency, board, batch, len(next(iter(outputs.values()))))
-        finally:
+        checked = check_inputs(self._program.inputs, inputs)
+        outputs, batch = self._run(checked)
+        with ExitStack() as stack:
+            refill = self._keep_inputs(self._buffers(checked, 0, batch), stack)
+            board = open_board(self._driver.properties.bus_id)
             if board is not None:
-                board.close()
+                stack.callback(board.close)
+            return outputs, self._report(refill, board, batch, len(next(iter(outputs.values()))))
 
     def close(self) -> None:
         """Give back graphs, memory, kernels and the context; twice does nothing more."""
@@ -181,19 +175,41 @@ class GpuSession:
         finally:
             interpreter.close()
 
-    # Reporting
+    # Measuring
 
-    def _report(self, prepared: _Prepared, latency: Latency, board: Board | None, batch: int, samples: int) -> Profile:
+    def _keep_inputs(self, buffers: Mapping[str, Array], stack: ExitStack) -> Callable[[], None]:
+        """What puts these inputs back in their place: the plan may have given it to another buffer meanwhile."""
+        loaded, places = self._loaded, list[tuple[Region, int]]()
+        loaded.write_inputs(buffers)
+        for port, values in buffers.items():
+            region = self._plan.region(self._plan.body.inputs[port], len(values))
+            copy = loaded.allocate(region.used, f"a copy of input '{port}'")
+            stack.callback(loaded.release, copy)
+            loaded.driver.copy(copy, loaded.at(region), region.used, loaded.stream)
+            places.append((region, copy))
+
+        def refill() -> None:
+            for region, copy in places:
+                loaded.driver.copy(loaded.at(region), copy, region.used, loaded.stream)
+
+        return refill
+
+    def _report(self, refill: Callable[[], None], board: Board | None, batch: int, samples: int) -> Profile:
         body, properties, share = self._plan.body, self._driver.properties, 1 / batch
+        prepared, stream = self._prepared[batch], self._loaded.stream
+        latency = time_replays(
+            self._driver, stream, prepared.graph, warm_up=_WARM_UP_REPLAYS, replays=_TIMED_REPLAYS, prepare=refill
+        )
         clocks: dict[str, str] = {}
 
         def replay_many() -> int:
             count = max(1, min(1000, int(50_000 / max(latency.median_us, 1.0))))
             for _ in range(count):
-                self._driver.replay(prepared.graph, self._loaded.stream)
+                refill()
+                self._driver.replay(prepared.graph, stream)
             if board is not None and not clocks:
                 clocks.update(board.clocks())
-            self._driver.synchronize(self._loaded.stream)
+            self._driver.synchronize(stream)
             return count
 
         power = measure_power(board, replay_many) if board is not None else None
