@@ -28,8 +28,8 @@ _OPERATOR = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "FLOOR", "PERCENT", "CO
 _STATEMENT = frozenset({"NAME", "STRING", "LET", "IF"})
 
 
-def explain_token(source: Source, token: Token, expected: Collection[str]) -> Diagnostic:
-    """What is wrong with `token`, given the terminals that would have been legal."""
+def explain_token(source: Source, token: Token, next: str, expected: Collection[str]) -> Diagnostic:
+    """What is wrong with `token`, given the kind of the next one and the terminals that would have been legal."""
     span = span_of(source, token)
     if token.type == "UNITS":
         number = token.rstrip("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -45,7 +45,8 @@ def explain_token(source: Source, token: Token, expected: Collection[str]) -> Di
         shown = ", ".join(f"U+{ord(character):04X}" for character in token[:1])
         help = 'a name with other characters than a-z, A-Z, 0-9 and _ is quoted: "…"' if token[0].isalpha() else None
         return Diagnostic("syntax-error", f"unexpected character '{token[0]}' ({shown})", span, help=help)
-    if token.type in WORDS and "NAME" in expected and "IF" not in expected:
+    starts_statement = "IF" in expected
+    if token.type in WORDS and "NAME" in expected and (not starts_statement or next in ("EQUAL", "COMMA")):
         help = f'quote it ("{token}") or choose another name' if "STRING" in expected else "choose another name"
         return Diagnostic(
             "reserved-name", f"'{token}' is a word of the language and cannot be a name here", span, help=help

@@ -107,7 +107,8 @@ class _Reader:
             self._step_back()
             for fine in self.tokens[start:index]:
                 self.state.feed_token(fine)
-            self.mistakes.append(explain_token(self.source, token, self.parser.accepts()))
+            after = self.tokens[index + 1].type if index + 1 < len(self.tokens) else ""
+            self.mistakes.append(explain_token(self.source, token, after, self.parser.accepts()))
 
     def _step_back(self) -> None:
         mark = self.marks[-1]
