@@ -124,7 +124,7 @@ class Mul(Binary):
 
 @dataclass(frozen=True)
 class Div(Binary):
-    """The quotient: y = a / b, of floats."""
+    """The quotient: y = a / b, of floats; by IEEE 754, a / 0 is infinite and 0 / 0 is not a number."""
 
     name: ClassVar[str] = "div"
 
@@ -134,7 +134,8 @@ class Div(Binary):
 
     def function(self, a: Array, b: Array) -> Array:
         """A / b."""
-        return a / b
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return a / b
 
     @classmethod
     def cases(cls) -> tuple[Case, ...]:
