@@ -210,7 +210,7 @@ def _launch(
         rows_per_sample=SIDE * SIDE,
         candidates=candidates,
         macs=macs,
-        operations=2 * macs or moved,
+        operations=0 if macs else SIDE * SIDE * WIDTH,
         bytes_read=moved * 2 // 3,
         bytes_written=moved // 3,
         weight_bytes=WIDTH * WIDTH * 2 if macs else 0,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from gpu_samples import edit_body, expected, make_program, sample_images
@@ -44,11 +45,7 @@ def with_kernel(program: Program, old: str, new: str) -> Program:
     """The program with its kernels' text changed."""
     text = program.files["sample.py"].decode()
     assert text.count(old) == 1
-    return Program(**{**_fields(program), "files": {"sample.py": text.replace(old, new).encode()}})
-
-
-def _fields(program: Program) -> dict[str, Any]:
-    return {name: getattr(program, name) for name in program.__struct_fields__}
+    return msgspec.structs.replace(program, files={"sample.py": text.replace(old, new).encode()})
 
 
 def run_once(program: Program, candidate: int = 0, **options: Any) -> dict[str, Array]:

@@ -110,10 +110,15 @@ ROOFLINES: dict[str, tuple[dict[str, int], int, Callable[[Gpu], float]]] = {
         1,
         lambda gpu: 3350 / (gpu.memory.bandwidth_gb_per_s.value or 0) / 1e3,
     ),
-    "operations decide": (
-        {"bytes_read": 1, "bytes_written": 1, "weight_bytes": 0, "operations": 989_000_000, "macs": 494_500_000},
+    "multiplications decide": (
+        {"bytes_read": 1, "bytes_written": 1, "weight_bytes": 0, "operations": 1, "macs": 494_500_000},
         1,
         lambda gpu: 989 / (gpu.compute.peak_f16_tflops.value or 0),
+    ),
+    "other operations decide": (
+        {"bytes_read": 1, "bytes_written": 1, "weight_bytes": 0, "operations": 67_000_000, "macs": 1},
+        1,
+        lambda gpu: 67 / (gpu.compute.peak_f32_tflops.value or 0),
     ),
     "weights are shared by a batch": (
         {"bytes_read": 0, "bytes_written": 0, "weight_bytes": 33_500, "operations": 1, "macs": 0},

@@ -1,6 +1,7 @@
 """What a GPU would take at least, by the roofline of its description: a formula, and called one everywhere.
 
-    launch time = max(bytes / bandwidth, operations / peak)      total time = sum over launches
+    launch time = max(bytes / bandwidth, 2 x MACs / peak of the precision, other operations / f32 peak)
+    total time  = sum over launches
     energy      = bytes x energy per byte + MACs x energy per MAC + constant power x total time
 
 Weights are read once for a batch, so one sample's share is `weight_bytes / batch`. Launch overhead, caches and partly
@@ -47,7 +48,7 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
     per_bit, per_mac = hardware.energy.memory_pj_per_bit, _MAC_ENERGIES[precision](hardware)
     power = hardware.energy.constant_power_w
     launches = plan.body.launches
-    times = [_time_us(launch, batch, bandwidth.value, peak.value) for launch in launches]
+    times = [_time_us(launch, batch, hardware, peak) for launch in launches]
     known = [time for time in times if time is not None]
     total_us = sum(known) if len(known) == len(times) else None
     moved = sum(moved_bytes(launch, batch) for launch in launches)
@@ -84,10 +85,16 @@ def counts_of(launch: Launch) -> dict[str, float]:
     }
 
 
-def _time_us(launch: Launch, batch: int, bandwidth: float | None, peak: float | None) -> float | None:
-    if bandwidth is None or peak is None:
-        return None
-    return max(moved_bytes(launch, batch) / (bandwidth * 1e3), launch.operations / (peak * 1e6))
+def _time_us(launch: Launch, batch: int, hardware: Gpu, peak: Quantity) -> float | None:
+    """The longest of moving, multiplying on the precision's own units, and everything else on the ordinary ones."""
+    demands = (
+        (moved_bytes(launch, batch) * 1e-3, hardware.memory.bandwidth_gb_per_s.value),
+        (2 * launch.macs * 1e-6, peak.value),
+        (launch.operations * 1e-6, hardware.compute.peak_f32_tflops.value),
+    )
+    times = [amount / rate if rate else None for amount, rate in demands if amount]
+    known = [time for time in times if time is not None]
+    return max(known, default=0.0) if len(known) == len(times) else None
 
 
 def _layer(

@@ -62,7 +62,8 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kernel launch and the graph nodes it stands for.
 
-    Costs are for one sample except `weight_bytes`, which are read once for a batch.
+    Costs are for one sample except `weight_bytes`, which are read once for a batch. `operations` are all arithmetic but
+    the multiply-accumulates. `bytes_read` leaves the weights out.
     `arguments` are the kernel's non-constant parameters in its order.
     """
 
