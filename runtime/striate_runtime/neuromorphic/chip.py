@@ -16,7 +16,7 @@ from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import COLUMNS, Totals, neuron_updates
 from striate_runtime.neuromorphic.report import Run, write_profile
-from striate_runtime.neuromorphic.tables import new_state
+from striate_runtime.neuromorphic.tables import LANES, new_state
 from striate_runtime.neuromorphic.timing import step_times_ns
 from striate_runtime.profile import Profile
 from striate_runtime.program import Port, Program, ProgramError
@@ -93,11 +93,11 @@ class EmulatedChip:
         self.close()
 
     def _injected(self, inputs: Table[str, Array]) -> Array:
-        """The integers given to the input populations, i32 `[N, input neurons]`."""
+        """The integers given to the input populations, i32 `[N, input neurons + LANES]`, the last ones spare."""
         body, built = self._network.body, self._built
         checked = check_inputs(self._program.inputs, inputs)
         samples = len(next(iter(checked.values())))
-        values = np.zeros((samples, built.inputs), np.int32)
+        values = np.zeros((samples, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
             scaled = np.rint(array.astype(np.float32) / np.float32(body.input_scale[port]))

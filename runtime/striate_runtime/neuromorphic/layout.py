@@ -111,6 +111,9 @@ def build_parameters(network: Network) -> tuple[Parameters, Array]:
         if population.kind == "readout":  # its bias counts once
             start = start + named["bias"]
         initial.append(np.tile(start, height * width))
+    spare = np.zeros(LANES, np.int64)
+    for parts in (*columns.values(), initial):
+        parts.append(spare)
     parameters = Parameters(
         bias=concatenated(columns["bias"], np.int32),
         multiplier=concatenated(columns["multiplier"], np.int64),

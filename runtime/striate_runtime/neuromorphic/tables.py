@@ -117,7 +117,7 @@ class Tables(NamedTuple):
     synapses: Synapses
     accounts: Accounts
     initial: I32
-    """Potential of every neuron at the start of a sample."""
+    """Potential of every neuron at the start of a sample; like the parameters, with LANES numbers to spare."""
 
 
 class State(NamedTuple):
@@ -129,21 +129,19 @@ class State(NamedTuple):
     event_payload: I32
     event_count: I64
     pair_step: I64
-    fired: npt.NDArray[np.uint8]
 
 
 def new_state(tables: Tables, accumulators: int) -> State:
     """Room for one sample."""
-    neurons = len(tables.initial)
+    neurons = len(tables.initial) - LANES
     slots = int(tables.projections.delay.max(initial=1)) + 1
     return State(
         accumulator=np.zeros(accumulators, np.int32),
-        potential=np.zeros(neurons, np.int32),
+        potential=np.zeros(neurons + LANES, np.int32),
         event_neuron=np.zeros(slots * neurons, np.int32),
         event_payload=np.zeros(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
         pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
-        fired=np.zeros(neurons + 8, np.uint8),
     )
 
 

@@ -1,0 +1,156 @@
+"""The innermost operations of the event kernels, LANES numbers at a time, written directly as LLVM vectors.
+
+Compiled from loops, they are many times slower: a compiler cannot know that accumulators, weights and potentials do
+not overlap. Every function takes an LLVM builder, then pointers to i32, i16 or i64 numbers, and i64 scalars. Blocks may
+reach past the end of what they work on by up to LANES - 1 numbers; what lies there keeps its value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from striate_runtime.neuromorphic.tables import LANES
+
+Value = Any
+"""An LLVM value; llvmlite has no types."""
+
+_BIT, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 16, 32, 64))
+_MASK_BITS = ir.IntType(LANES)
+
+
+def add_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value, payload: Value) -> None:
+    """accumulator[at + i] += weights[first + i] * payload."""
+    row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
+    product = builder.mul(row, _splat(builder, builder.trunc(payload, _I32)))
+    _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), product))
+
+
+def integrate_block(
+    builder: Value,
+    given: Value,
+    at: Value,
+    potential: Value,
+    neuron: Value,
+    bias: Value,
+    threshold: Value,
+    parameter: Value,
+    limit: Value,
+    clear: Value,
+    number: Value,
+) -> Value:
+    """v += given + bias; where v >= threshold, fire and take it off. Only the first `number` lanes are neurons.
+
+    `given` becomes 0 where `clear` is 1. Gives masks of LANES bits each: fired, then changed, then beyond `limit`.
+    """
+    valid = _first_lanes(builder, number)
+    arrived = _load(builder, given, at, _I32)
+    before = _load(builder, potential, neuron, _I32)
+    level = _load(builder, threshold, parameter, _I32)
+    value = builder.add(builder.add(before, arrived), _load(builder, bias, parameter, _I32))
+    fires = builder.and_(builder.icmp_signed(">=", value, level), valid)
+    after = builder.sub(value, builder.select(fires, level, _zeros(_I32)))
+    _store(builder, potential, neuron, builder.select(valid, after, before))
+    _clear(builder, given, at, arrived, builder.and_(valid, _splat(builder, builder.trunc(clear, _BIT))))
+    changed = builder.and_(builder.icmp_signed("!=", after, before), valid)
+    return _masks(builder, fires, changed, _beyond(builder, value, builder.trunc(limit, _I32), valid))
+
+
+def requantize_block(
+    builder: Value,
+    accumulator: Value,
+    at: Value,
+    potential: Value,
+    neuron: Value,
+    bias: Value,
+    multiplier: Value,
+    shift: Value,
+    parameter: Value,
+    low: Value,
+    high: Value,
+    limit: Value,
+    number: Value,
+) -> Value:
+    """potential = clip((v * multiplier + ((1 << shift) >> 1)) >> shift, low, high) for v = accumulator + bias, in i64.
+
+    The accumulator becomes 0. Gives masks: potential not 0, accumulator was not 0, |v| beyond `limit`.
+    """
+    valid = _first_lanes(builder, number)
+    arrived = _load(builder, accumulator, at, _I32)
+    value = builder.add(arrived, _load(builder, bias, parameter, _I32))
+    places = _load(builder, shift, parameter, _I64)
+    one = _splat(builder, _I64(1))
+    half = builder.lshr(builder.shl(one, places), one)
+    scaled = builder.mul(builder.sext(value, _vector(_I64)), _load(builder, multiplier, parameter, _I64))
+    rounded = builder.ashr(builder.add(scaled, half), places)
+    least, most = _splat(builder, low), _splat(builder, high)
+    clipped = builder.select(builder.icmp_signed("<", rounded, least), least, rounded)
+    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
+    result = builder.trunc(clipped, _vector(_I32))
+    before = _load(builder, potential, neuron, _I32)
+    _store(builder, potential, neuron, builder.select(valid, result, before))
+    _clear(builder, accumulator, at, arrived, valid)
+    sends = builder.and_(builder.icmp_signed("!=", result, _zeros(_I32)), valid)
+    active = builder.and_(builder.icmp_signed("!=", arrived, _zeros(_I32)), valid)
+    return _masks(builder, sends, active, _beyond(builder, value, builder.trunc(limit, _I32), valid))
+
+
+def count_trailing_zeros(builder: Value, mask: Value) -> Value:
+    """The position of the lowest bit that is set."""
+    return builder.cttz(mask, _BIT(1))
+
+
+def count_ones(builder: Value, mask: Value) -> Value:
+    """How many bits are set."""
+    return builder.ctpop(mask)
+
+
+def _vector(element: ir.IntType) -> ir.VectorType:
+    return ir.VectorType(element, LANES)
+
+
+def _zeros(element: ir.IntType) -> Value:
+    return ir.Constant(_vector(element), [0] * LANES)
+
+
+def _splat(builder: Value, scalar: Value) -> Value:
+    undefined = ir.Constant(_vector(scalar.type), ir.Undefined)
+    return builder.shuffle_vector(
+        builder.insert_element(undefined, scalar, _I32(0)), undefined, ir.Constant(_vector(_I32), [0] * LANES)
+    )
+
+
+def _pointer(builder: Value, array: Value, index: Value, element: ir.IntType) -> Value:
+    return builder.bitcast(builder.gep(array, [index]), _vector(element).as_pointer())
+
+
+def _load(builder: Value, array: Value, index: Value, element: ir.IntType) -> Value:
+    return builder.load(_pointer(builder, array, index, element), align=element.width // 8)
+
+
+def _store(builder: Value, array: Value, index: Value, value: Value) -> None:
+    builder.store(value, _pointer(builder, array, index, _I32), align=4)
+
+
+def _clear(builder: Value, array: Value, index: Value, old: Value, where: Value) -> None:
+    _store(builder, array, index, builder.select(where, _zeros(_I32), old))
+
+
+def _first_lanes(builder: Value, number: Value) -> Value:
+    lanes = ir.Constant(_vector(_I32), list(range(LANES)))
+    return builder.icmp_signed("<", lanes, _splat(builder, builder.trunc(number, _I32)))
+
+
+def _beyond(builder: Value, value: Value, limit: Value, valid: Value) -> Value:
+    above = builder.icmp_signed(">", value, _splat(builder, limit))
+    below = builder.icmp_signed("<", value, _splat(builder, builder.neg(limit)))
+    return builder.and_(builder.or_(above, below), valid)
+
+
+def _masks(builder: Value, *masks: Value) -> Value:
+    packed = _I64(0)
+    for position, mask in enumerate(masks):
+        bits = builder.zext(builder.bitcast(mask, _MASK_BITS), _I64)
+        packed = builder.or_(packed, builder.shl(bits, _I64(position * LANES)))
+    return packed
