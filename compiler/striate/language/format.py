@@ -48,6 +48,16 @@ class _Line:
     equal: int | None = None
     pad: int = 0
 
+    @property
+    def alignable(self) -> bool:
+        """Whether the line is an assignment whose names are short enough."""
+        return self.equal is not None and self.equal <= WIDEST_ALIGNMENT + 1
+
+    @property
+    def kind(self) -> tuple[int, bool]:
+        """Lines of one kind are aligned with each other."""
+        return self.indent, self.words.startswith("let ")
+
     def text(self) -> str:
         """The line without its break."""
         words = self.words
@@ -156,14 +166,13 @@ def _spaced(before_that: Token | None, before: Token, token: Token, in_call: boo
 
 
 def _align(lines: list[_Line]) -> None:
-    """Put the `=` of consecutive assignments of one depth below each other."""
+    """Put the `=` of consecutive assignments (or lets) of one depth below each other."""
     group: list[_Line] = []
     for line in [*lines, _Line(-1)]:
-        width = line.equal if line.equal is not None else None
-        if width is not None and width <= WIDEST_ALIGNMENT + 1 and (not group or group[0].indent == line.indent):
+        if group and not (line.alignable and line.kind == group[0].kind):
+            widest = max(member.equal or 0 for member in group)
+            for member in group:
+                member.pad = widest - (member.equal or 0)
+            group = []
+        if line.alignable:
             group.append(line)
-            continue
-        widest = max((member.equal or 0 for member in group), default=0)
-        for member in group:
-            member.pad = widest - (member.equal or 0)
-        group = [line] if width is not None and width <= WIDEST_ALIGNMENT + 1 else []
