@@ -12,6 +12,7 @@ from striate.operators import OPERATORS
 from striate.operators.arithmetic import Div
 from striate.operators.linear import Linear, Matmul
 from striate.operators.normalization import BatchNorm, LogSoftmax, Softmax
+from striate.operators.pointwise import Prelu
 from striate.operators.reduction import Argmax, ReduceMax, ReduceMean, ReduceSum
 from striate.operators.resampling import Upsample
 
@@ -50,6 +51,12 @@ def test_an_activation_is_its_closed_form(call: str) -> None:
 def test_an_activation_survives_large_numbers(name: str) -> None:
     x = np.array([[-1e4, -100.0, 0.0, 100.0, 1e4]], np.float32)
     assert np.isfinite(OPERATORS[name]().reference(x)).all()
+
+
+def test_prelu_has_a_slope_for_each_channel() -> None:
+    x = np.array([[[-2.0, 3.0], [-4.0, 5.0]]])
+    assert Prelu(2).reference(x, weight=np.array([0.5, -1.0])).tolist() == [[[-1.0, 3.0], [4.0, 5.0]]]
+    assert Prelu().reference(x, weight=np.array([0.5])).tolist() == [[[-1.0, 3.0], [-2.0, 5.0]]]
 
 
 def test_batch_norm_standardises_then_scales() -> None:
