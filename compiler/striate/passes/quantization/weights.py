@@ -17,7 +17,7 @@ _WEAKEST_CHANNEL = 2.0**-20
 
 @dataclass(frozen=True)
 class IntegerWeights:
-    """weight: i8 `[K, terms]`; bias: i32 `[K]` or None; scale: the accumulator's, f64 `[K]`; bound: of its magnitude."""
+    """weight: i8 `[K, terms]`; bias: i32 `[K]` or None; scale: f64 `[K]`, the accumulator's; bound: of it."""
 
     weight: Array
     bias: Array | None
