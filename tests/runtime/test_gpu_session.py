@@ -262,6 +262,19 @@ def test_an_older_gpu_of_the_same_major_version_takes_its_own_cubin(
     assert {started.file.split(".")[2] for started in fake.launched} == {"sm_80"}
 
 
+def test_a_candidate_that_was_not_built_for_this_gpu_is_passed_over_in_silence(
+    fake: FakeCuda, program: Program, dtype: str
+) -> None:
+    def one_for_ampere(body: dict[str, Any]) -> None:
+        del body["launches"][1]["candidates"][1]["cubins"]["sm_80"]
+
+    fake.capability = (8, 0)
+    with open_device(edit_body(program, one_for_ampere)) as device:
+        _, profile = device.profile({"image": sample_images(dtype, 2)})
+    assert block_of(fake.launched[-2]) == 16
+    assert len(profile.notes) == 1
+
+
 def test_a_candidate_that_needs_too_much_shared_memory_is_passed_over(
     fake: FakeCuda, program: Program, dtype: str
 ) -> None:

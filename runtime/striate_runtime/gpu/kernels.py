@@ -24,6 +24,10 @@ class UnusableError(Exception):
     """A candidate that this GPU cannot run; the message says why."""
 
 
+class BuiltElsewhereError(UnusableError):
+    """A candidate that was built for other GPUs only."""
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One candidate of a launch, ready to start. `number` is its place among the launch's candidates."""
@@ -59,7 +63,7 @@ class Kernels:
         architecture = choose_architecture(candidate.cubins, properties.capability)
         if architecture is None:
             built = ", ".join(sorted(candidate.cubins)) or "no architecture"
-            raise UnusableError(f"built for {built}; this GPU is {_named(properties.capability)}")
+            raise BuiltElsewhereError(f"built for {built}; this GPU is {_named(properties.capability)}")
         cubin = candidate.cubins[architecture]
         if cubin.shared_bytes > properties.shared_bytes:
             raise UnusableError(

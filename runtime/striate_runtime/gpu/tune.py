@@ -15,7 +15,7 @@ import numpy as np
 from striate_runtime.device import Array, DeviceError, Progress
 from striate_runtime.gpu.choices import Choice, Choices, Rejected
 from striate_runtime.gpu.interpreter_process import Trace
-from striate_runtime.gpu.kernels import Kernel, UnusableError
+from striate_runtime.gpu.kernels import BuiltElsewhereError, Kernel, UnusableError
 from striate_runtime.gpu.loaded import Loaded
 from striate_runtime.gpu.measure import time_replays
 from striate_runtime.gpu.plan import Region
@@ -114,14 +114,17 @@ def _each(loaded: Loaded, rejected: list[dict[int, str]]) -> list[tuple[Launch, 
 
 
 def _load(loaded: Loaded, launch: Launch, rejected: dict[int, str]) -> list[Kernel]:
-    """The candidates that this GPU can run."""
+    """The candidates that this GPU can run. One that was only built for others is nothing to report."""
     kernels: list[Kernel] = []
+    elsewhere: dict[int, str] = {}
     for number in range(len(launch.candidates)):
         try:
             kernels.append(loaded.kernels.load(launch, number))
+        except BuiltElsewhereError as error:
+            elsewhere[number] = str(error)
         except UnusableError as error:
             rejected[number] = str(error)
-    _require(launch, kernels, rejected)
+    _require(launch, kernels, {**elsewhere, **rejected})
     return kernels
 
 
