@@ -43,8 +43,10 @@ class Quantize(Elementwise):
     to: str = "i8"
 
     def __post_init__(self) -> None:
-        """A positive, finite scale."""
-        require(0 < self.scale < float("inf"), f"scale is a positive number, not {self.scale}", "scale")
+        """A positive scale that f32 can hold."""
+        single = np.finfo(np.float32)
+        fits = float(single.tiny) <= self.scale <= float(single.max)
+        require(fits, f"scale is a positive number that f32 can hold, not {self.scale}", "scale")
         self._result_type()
 
     def dtype(self, *inputs: DType) -> DType:
