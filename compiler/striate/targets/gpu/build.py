@@ -12,12 +12,13 @@ import contextlib
 import importlib.util
 import io
 import json
+import linecache
 import os
 import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 Request = dict[str, Any]
 """`source`, `kernel`, `signature` {name: Triton type}, `constants`, `arch` (90), `num_warps`, `num_stages`, `fuse`."""
@@ -54,8 +55,9 @@ def build(request: Request, folder: Path) -> dict[str, Any]:
         "enable_fp_fusion": request["fuse"],
     }
     log = io.StringIO()
+    compile_kernel = cast(Any, triton.compile)  # pyright: ignore[reportUnknownMemberType]
     with contextlib.redirect_stdout(log):
-        compiled = triton.compile(source, target=GPUTarget("cuda", request["arch"], 32), options=options)
+        compiled = compile_kernel(source, target=GPUTarget("cuda", request["arch"], 32), options=options)
     return {
         "cubin": base64.b64encode(compiled.asm["cubin"]).decode(),
         "entry": compiled.metadata.name,
@@ -94,8 +96,6 @@ def _load_kernel(source: str, name: str, folder: Path) -> Any:
     assert spec is not None, "a .py file always has a loader"
     assert spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
-    import linecache
-
     linecache.checkcache(str(path))
     spec.loader.exec_module(module)
     return getattr(module, name)

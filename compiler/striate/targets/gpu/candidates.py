@@ -1,7 +1,7 @@
 """Which tiles to build for each kernel: at most four, the first of which is the default.
 
-Chosen from shapes alone. The default has 4 warps: Triton has miscompiled gathered matrix products with 8 (pytorch#173068),
-so those run only where the runtime has checked their output.
+Chosen from shapes alone. The default has 4 warps: Triton has miscompiled gathered matrix products with 8
+(pytorch#173068), so those run only where the runtime has checked their output.
 """
 
 from __future__ import annotations
@@ -41,10 +41,15 @@ def matrix_tiles(rows: int, columns: int, steps_of: int, dtype: str) -> tuple[Ti
 
 
 def image_tiles(rows: int, channels: int) -> tuple[Tile, ...]:
-    """Tiles of a kernel that goes over pixels and channels without a matrix product: up to 64 channels by 16 pixels."""
+    """Tiles of a kernel that goes over pixels and channels without a matrix product: up to 64 channels wide.
+
+    Eight numbers for each thread where channels come in eights, so that it loads them at once; else two, each with its
+    own address.
+    """
     wide = min(64, power_of_two(channels, 1))
-    tall = max(8, 1024 // wide)
-    return (Tile({"BM": min(tall, 256), "BN": wide}), Tile({"BM": min(4 * tall, 512), "BN": wide}))
+    numbers = 1024 if channels % 8 == 0 else 256
+    tall = max(1, min(numbers // wide, power_of_two(rows, 1)))
+    return (Tile({"BM": tall, "BN": wide}), Tile({"BM": max(1, tall // 2), "BN": wide}, 2))
 
 
 def flat_tiles(elements: int) -> tuple[Tile, ...]:

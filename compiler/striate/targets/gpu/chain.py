@@ -8,7 +8,7 @@ from typing import Any
 
 from striate.graph import Graph, Node
 from striate.targets.gpu.layout import Place
-from striate.targets.gpu.pointwise import FIELDS, POINTWISE, literal, loaded_arrays
+from striate.targets.gpu.pointwise import FIELDS, POINTWISE, arrays_of, literal
 from striate.tensor import Array
 
 Store = Callable[[str, Array], Place]
@@ -37,42 +37,27 @@ class Epilogue:
     def apply(self, node: Node, operands: Mapping[str, str]) -> None:
         """Write one pointwise node. `operands` names or loads each of them, by the names in its expression."""
         operator, template = node.operator, POINTWISE[node.operator.name]
-        fields: dict[str, str] = {name: literal(value) for name, value in _attributes(operator).items()}
+        fields = _attributes(operator)
         if operator.name in FIELDS:
-            needed = FIELDS[operator.name](operator, self._graph.input_types(node)[0])
-            fields |= {name: literal(value) for name, value in needed.items()}
-        for role, array in loaded_arrays(self._graph, node).items():
-            fields[role] = self._parameter(node, role, array)
-        expression = template.format(**{**fields, **operands})
+            fields |= FIELDS[operator.name](operator, self._graph.input_types(node)[0])
+        texts = {name: literal(value) for name, value in fields.items()}
+        for role, array in arrays_of(self._graph, node).items():
+            place = self._store(f"{node.name}.{role}", array)
+            texts[role] = self.pointer(place) if role == "table" else self._load_parameter(role, place)
+        expression = template.format(**{**texts, **operands})
         self.lines.append(f"value = {expression}" if node.type.is_float else f"value = ({expression}).to(tl.int32)")
 
     def add_bias(self, layer: str, bias: Array) -> None:
         """Add one number for each channel."""
-        self.lines.append(f"value = value + {self.per_channel(self._store(f'{layer}.bias', bias))}")
+        name = self._load_parameter("bias", self._store(f"{layer}.bias", bias))
+        self.lines.append(f"value = value + {name}")
 
-    def per_channel(self, place: Place) -> str:
-        """The expression that loads one number for each channel, or the only one."""
-        pointer = self.pointer(place)
-        return (
-            f"tl.load({pointer})"
-            if place.elements == 1
-            else f"tl.load({pointer} + channel, mask=channel_live, other=0)"
-        )
-
-    def _parameter(self, node: Node, role: str, array: Array) -> str:
-        place = self._store(f"{node.name}.{role}", array)
-        if role == "table":
-            return self.pointer(place)
-        if node.operator.name != "requantize":
-            return self.per_channel(place)
-        name = f"{role}{len(self.lines)}"
-        self.lines.append(f"{name} = {self.per_channel(place)}.to(tl.int64)")
+    def _load_parameter(self, role: str, place: Place) -> str:
+        """Load one number for each channel, or the only one; the name it then has."""
+        name, pointer = f"{role}_{len(self.lines)}", self.pointer(place)
+        index = "" if place.elements == 1 else " + channel, mask=channel_live, other=0"
+        self.lines.append(f"{name} = tl.load({pointer}{index})")
         return name
-
-    @property
-    def needs_channel(self) -> bool:
-        """Whether any line asks for the channel."""
-        return any("channel" in line for line in self.lines)
 
 
 def is_pointwise(node: Node) -> bool:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
-from striate_runtime.program import Port, Program
-from striate_runtime.program.gpu import Candidate, Cubin, GpuBody, Launch
 
 from striate.graph import Graph
 from striate.targets.gpu.emission import Precision
@@ -16,6 +14,8 @@ from striate.targets.gpu.lower import Lowered, lower
 from striate.targets.gpu.workers import BuildKey, BuildRequest, Built, build_all, key_of, triton_version
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import TensorType
+from striate_runtime.program import Port, Program
+from striate_runtime.program.gpu import Candidate, Cubin, GpuBody, Launch
 
 Progress = Callable[[str, int, int], None]
 

@@ -1,4 +1,4 @@
-"""What lowering has made so far: buffers, arrays, kernel texts and launches, and where each of the graph's values lies."""
+"""What lowering has made so far: buffers, arrays, kernel texts, launches, and where each value of the graph lies."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from striate_runtime.program.gpu import Argument, Candidate, Launch
 
 from striate.graph import Graph, Node
 from striate.targets.gpu.candidates import Tile
 from striate.targets.gpu.layout import Order, Place, Value, channels_last, row_major
 from striate.tensor import Array, DType, Shape, TensorType
+from striate_runtime.program.gpu import Argument, Candidate, Launch
 
 Precision = Literal["f16", "f32", "i8"]
+Constant = int | float | bool | str
 
 _KERNELS = Path(__file__).with_name("kernels")
 
@@ -37,7 +38,7 @@ class Emission:
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     inputs: dict[str, str] = field(default_factory=dict[str, str])
     outputs: dict[str, str] = field(default_factory=dict[str, str])
-    copies: dict[str, Value] = field(default_factory=dict[str, Value])
+    copies: dict[tuple[str, Order], Value] = field(default_factory=dict[tuple[str, Order], Value])
     absorbed: set[str] = field(default_factory=set[str])
     _launched: set[str] = field(default_factory=set[str])
     _stored: dict[str, Place] = field(default_factory=dict[str, Place])
@@ -64,7 +65,7 @@ class Emission:
         return self._stored[key]
 
     def result(self, node: Node, order: Order) -> Place:
-        """Where a node's value goes: straight into the output's buffer if it is one and lies as one, else into a new one."""
+        """Where a node's value goes: the output's own buffer if it is an output and lies as one, else a new one."""
         ports = [port for port, value in self.graph.outputs.items() if value == node.name]
         buffer = Place("buffer", "", self.stored_dtype(node.type), node.type.shape, order)
         wanted = Place("buffer", "", node.type.dtype, node.type.shape, channels_last(len(order)))
@@ -76,24 +77,25 @@ class Emission:
 
     def launch(
         self,
+        node: Node | None,
         *,
-        layer: str,
-        operator: str,
         nodes: Sequence[str],
         kernel: str,
         slots: Mapping[str, Sequence[str]],
-        arguments: Sequence[tuple[str, Place]],
-        extra: Sequence[Place],
+        arguments: Mapping[str, Place],
         result: Place,
-        rows_per_sample: int,
-        constants: Mapping[str, int | bool | str],
+        rows: int,
+        constants: Mapping[str, Constant],
         tiles: Sequence[Tile],
         programs: Callable[[Mapping[str, int]], int],
+        extra: Sequence[Place] = (),
+        layer: str = "",
     ) -> None:
-        """Append a launch. `arguments` are the template's own pointers in its order, `extra` those its slots read.
+        """Append a launch for `node`; None changes only how the value `layer` is stored. `rows` are one sample's.
 
-        `programs` gives how many programs share a block of rows, from a tile's sizes. A node that several launches read
-        as a view belongs to the first.
+        `arguments` are the template's own pointers, `extra` those that its slots read as `p0_ptr`, ... `programs` gives
+        how many programs share a block of rows, from a tile's sizes. A node that several launches read as a view
+        belongs to the first.
         """
         nodes = [name for name in nodes if name not in self._launched]
         self._launched.update(nodes)
@@ -101,21 +103,21 @@ class Emission:
         text = render(kernel, {**slots, "pointers": [f"{pointer}," for pointer in pointers]})
         file = f"kernels/{kernel}_{hashlib.sha256(text.encode()).hexdigest()[:8]}.py"
         self.sources[file] = text
-        places = dict(arguments) | dict(zip(pointers, extra, strict=True))
+        places = {**arguments, **dict(zip(pointers, extra, strict=True))}
         names = [name for name in parameters_of(text) if name in places or name == "M"]
         work = [self.graph.node(n).operator.work(*self.graph.input_types(self.graph.node(n))) for n in nodes]
         reads = {place.name: place for place in places.values() if place.kind == "buffer" and place != result}
         weights = {place.name: place for place in places.values() if place.kind == "array"}
         self.launches.append(
             Launch(
-                layer=layer,
-                operator=operator,
+                layer=node.name if node else layer,
+                operator=node.operator.name if node else "layout",
                 nodes=tuple(nodes),
                 arguments=tuple(
                     Argument(name, "rows") if name == "M" else Argument(name, places[name].kind, places[name].name)
                     for name in names
                 ),
-                rows_per_sample=rows_per_sample,
+                rows_per_sample=rows,
                 candidates=tuple(
                     Candidate(
                         source=file,

@@ -33,7 +33,7 @@ def row_major(rank: int) -> Order:
 
 @dataclass(frozen=True)
 class Place:
-    """A buffer of the arena (one sample after another) or a constant array of the program, and how a sample lies in it."""
+    """A buffer of the arena (one sample after another) or an array of the program, and how a sample lies in it."""
 
     kind: Literal["buffer", "array"]
     name: str
@@ -73,7 +73,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the graph: a place as it is, or a view of one. `nodes` are the graph's nodes that the view stands for."""
+    """A value of the graph: a place as it is, or a view of one, which stands for the graph's `nodes`."""
 
     type: TensorType
     place: Place

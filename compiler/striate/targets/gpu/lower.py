@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from striate_runtime.program.gpu import Buffer, GpuBody
-
 from striate.graph import Graph, Node
 from striate.targets.gpu.emission import Emission, Precision
-from striate.targets.gpu.layout import Place, Value, channels_last
+from striate.targets.gpu.flat import copy
+from striate.targets.gpu.layout import Value, channels_last
+from striate.targets.gpu.lower_convolutions import lower_conv2d, lower_conv_transpose2d
 from striate.targets.gpu.lower_movement import (
-    copy,
     lower_concat,
     lower_constant,
     lower_flatten,
@@ -24,12 +23,13 @@ from striate.targets.gpu.lower_movement import (
     lower_pointwise,
     lower_slice,
 )
-from striate.targets.gpu.lower_products import lower_conv2d, lower_conv_transpose2d, lower_linear, lower_matmul
+from striate.targets.gpu.lower_products import lower_linear, lower_matmul
 from striate.targets.gpu.lower_reductions import lower_argmax, lower_reduction, lower_softmax
 from striate.targets.gpu.lower_windows import lower_adaptive_avg_pool2d, lower_pool, lower_upsample
 from striate.targets.gpu.memory_plan import Lifetime, plan_memory
 from striate.targets.gpu.pointwise import POINTWISE
 from striate.tensor import Array
+from striate_runtime.program.gpu import Buffer, GpuBody
 
 LOWERINGS: dict[str, Callable[[Emission, Node], None]] = {
     **dict.fromkeys(POINTWISE, lower_pointwise),
@@ -88,11 +88,9 @@ def lower(graph: Graph, precision: Precision, *, default_batch: int = 1) -> Lowe
 
 
 def _copy_out(emission: Emission, port: str, name: str) -> None:
-    value = emission.values[name]
-    place = emission.new_buffer(
-        f"{port}.output", value.type.dtype, value.type.shape, channels_last(len(value.type.shape))
-    )
-    copy(emission, value, place, layer=name, operator="layout")
+    type = emission.graph.type_of(name)
+    place = emission.new_buffer(f"{port}.output", type.dtype, type.shape, channels_last(len(type.shape)))
+    copy(emission, name, place)
     emission.outputs[port] = place.name
 
 

@@ -9,11 +9,12 @@ from striate.operators import AdaptiveAvgPool2d, Upsample
 from striate.operators.pooling import AvgPool2d, Pool
 from striate.targets.gpu.candidates import image_tiles
 from striate.targets.gpu.chain import Epilogue
-from striate.targets.gpu.emission import Emission
+from striate.targets.gpu.emission import Constant, Emission
+from striate.targets.gpu.flat import plain
 from striate.targets.gpu.fuse import absorb, write_epilogue
 from striate.targets.gpu.layout import Place, channels_last
-from striate.targets.gpu.lower_movement import lower_nearest, plain
-from striate.targets.gpu.lower_products import unroll
+from striate.targets.gpu.lower_convolutions import unroll
+from striate.targets.gpu.lower_movement import lower_nearest
 
 KINDS = {"max_pool2d": "max", "sum_pool2d": "sum", "avg_pool2d": "mean"}
 
@@ -57,29 +58,28 @@ def lower_upsample(emission: Emission, node: Node) -> None:
     return _launch(emission, node, "bilinear", {"ALIGN_CORNERS": node.operator.align_corners})
 
 
-def _sizes(tall: int, wide: int) -> dict[str, int | bool | str]:
+def _sizes(tall: int, wide: int) -> dict[str, Constant]:
     return {"R": tall, "S": wide, "UNROLL": unroll(tall * wide)}
 
 
-def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str, int | bool | str]) -> None:
+def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str, Constant]) -> None:
     (c, h, w), (_, p, q) = emission.graph.input_types(node)[0].shape, node.type.shape
     order = channels_last(3)
     x = plain(emission, node.inputs[0], order)
     shape = Place("buffer", "", "", node.type.shape, order)
     chain = absorb(emission, node, lambda value: value.is_plain and value.place.lies_like(shape))
-    place = emission.result(chain.nodes[-1], order)
+    place = emission.result(chain[-1], order)
     epilogue = Epilogue(emission.graph, emission.store)
     write_epilogue(emission, chain, place, epilogue)
     emission.launch(
-        layer=node.name,
-        operator=node.operator.name,
-        nodes=[one.name for one in chain.nodes],
+        node,
+        nodes=[one.name for one in chain],
         kernel=kernel,
         slots={"epilogue": epilogue.lines},
-        arguments=[("x_ptr", x.place), ("y_ptr", place)],
+        arguments={"x_ptr": x.place, "y_ptr": place},
         extra=epilogue.places,
         result=place,
-        rows_per_sample=p * q,
+        rows=p * q,
         constants={"H": h, "W": w, "C": c, "P": p, "Q": q, **constants},
         tiles=image_tiles(p * q, c),
         programs=lambda sizes: -(-c // sizes["BN"]),

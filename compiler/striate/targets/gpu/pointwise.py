@@ -1,7 +1,7 @@
 """What each pointwise operator is in Triton: a new one is one line here.
 
 In a chain every value is f32 or i32, whatever it is stored as. `{a}` and `{b}` are the operands; `{role}` a parameter,
-loaded for the value's channel; other names are the operator's attributes, or what FIELDS computes from them.
+loaded for the value's channel; other names are the operator's attributes, or what FIELDS says.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 
 from striate.graph import Graph, Node
+from striate.operators import BatchNorm
 from striate.operators.quantized import LIMITS
+from striate.targets.gpu.weights import parameter
 from striate.tensor import NUMPY, Array, TensorType
+
+_ROUNDED = "{a}.to(tl.int64) * {multiplier}.to(tl.int64) + (1 << ({shift}.to(tl.int64) - 1))"
 
 POINTWISE: dict[str, str] = {
     "add": "{a} + {b}",
@@ -34,15 +38,23 @@ POINTWISE: dict[str, str] = {
     "gelu": "{a} * (1 + {share}) / 2",
     "batch_norm": "{a} * {scale} + {shift}",
     "quantize": "tl.minimum(tl.maximum(tl.div_rn({a}, {divisor}), {low}), {high}) + 12582912.0 - 12582912.0",
-    "requantize": "tl.minimum(tl.maximum(({a}.to(tl.int64) * {multiplier} + (1 << ({shift} - 1))) >> {shift}, {low}), {high})",
+    "requantize": f"tl.minimum(tl.maximum(({_ROUNDED}) >> {{shift}}.to(tl.int64), {{low}}), {{high}})",
     "dequantize": "{a}.to(tl.float32) * {scale}",
     "lookup": "tl.load({table} + {a} + {first}, mask=live, other=0)",
 }
-"""operator -> expression. `quantize` rounds by adding 1.5 * 2^23, whose ulp is 1: exact, ties to even, once clipped."""
+"""operator -> expression.
 
-Fields = Callable[[Any, TensorType], dict[str, object]]
+`quantize` divides as IEEE says and, once clipped, rounds by adding 1.5 * 2^23, where neighbouring floats are 1 apart:
+exact, ties to even. `requantize` is its equation in 64 bits; `>>` keeps the sign.
+"""
 
-FIELDS: dict[str, Fields] = {
+_GELU_SHARE = {
+    "none": "tl.erf(value * 0.7071067811865476)",
+    "tanh": "(2 * tl.sigmoid(1.5957691216057308 * (value + 0.044715 * value * value * value)) - 1)",
+}
+"""Twice the normal distribution's share, less one: by erf(x / sqrt 2), or by tanh(z) = 2 sigmoid(2 z) - 1."""
+
+FIELDS: dict[str, Callable[[Any, TensorType], dict[str, object]]] = {
     "gelu": lambda gelu, _: {"share": _GELU_SHARE[gelu.approximate]},
     "quantize": lambda quantize, _: {
         "divisor": float(np.float32(quantize.scale)),
@@ -54,18 +66,6 @@ FIELDS: dict[str, Fields] = {
 }
 """operator -> what its expression needs beside attributes and parameters, from the operator and its operand's type."""
 
-DERIVED: dict[str, Callable[[Graph, Node], dict[str, Array]]] = {
-    "batch_norm": lambda graph, node: _scale_and_shift(graph, node),
-}
-"""operator -> the arrays its expression reads, where they are not its parameters as they are."""
-
-
-_GELU_SHARE = {
-    "none": "tl.erf(value * 0.7071067811865476)",
-    "tanh": "(2 * tl.sigmoid(1.5957691216057308 * (value + 0.044715 * value * value * value)) - 1)",
-}
-"""The normal distribution's share, twice and less one: by erf, or by tanh(z) = 2 sigmoid(2 z) - 1, sqrt(8 / pi) = 1.5957691."""
-
 
 def literal(value: object) -> str:
     """An attribute's value as Triton text; a word as it is."""
@@ -76,25 +76,16 @@ def literal(value: object) -> str:
     return repr(value)
 
 
-def loaded_arrays(graph: Graph, node: Node) -> dict[str, Array]:
+def arrays_of(graph: Graph, node: Node) -> dict[str, Array]:
     """The arrays that a pointwise node's expression reads, by the name it reads them under; floats as f32."""
-    if node.operator.name in DERIVED:
-        return DERIVED[node.operator.name](graph, node)
-    found: dict[str, Array] = {}
-    for role in node.parameters:
-        value = graph.value(node, role)
-        assert value is not None, f"the weights of '{node.name}' are not loaded"
-        found[role] = value.astype(np.float32) if value.dtype.kind == "f" else value
-    return found
+    if isinstance(node.operator, BatchNorm):
+        return _scale_and_shift(graph, node, node.operator.eps)
+    arrays = {role: parameter(graph, node, role) for role in node.parameters}
+    return {role: one.astype(np.float32) if one.dtype.kind == "f" else one for role, one in arrays.items()}
 
 
-def _scale_and_shift(graph: Graph, node: Node) -> dict[str, Array]:
+def _scale_and_shift(graph: Graph, node: Node, eps: float) -> dict[str, Array]:
     """(x - mean) / sqrt(variance + eps) * weight + bias as x * scale + shift, folded in double precision."""
-    roles = {
-        role: np.asarray(value, np.float64)
-        for role in node.parameters
-        if (value := graph.value(node, role)) is not None
-    }
-    scale = roles["weight"] / np.sqrt(roles["running_var"] + float(getattr(node.operator, "eps")))
-    shift = roles["bias"] - roles["running_mean"] * scale
-    return {"scale": scale.astype(np.float32), "shift": shift.astype(np.float32)}
+    of = {role: parameter(graph, node, role).astype(np.float64) for role in node.parameters}
+    scale = of["weight"] / np.sqrt(of["running_var"] + eps)
+    return {"scale": scale.astype(np.float32), "shift": (of["bias"] - of["running_mean"] * scale).astype(np.float32)}

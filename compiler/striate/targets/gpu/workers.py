@@ -1,12 +1,11 @@
 """Builds many kernels at once in worker processes, and never the same one twice: what was built is kept on disk.
 
-Workers are processes of their own (`build.py`, run by its path), not forks or spawns of this one: a user's script needs no
-`if __name__ == "__main__"`, and a compiler that crashes takes nothing with it.
+Workers are processes of their own (`build.py`, run by its path), not forks or spawns of this one: a user's script needs
+no `if __name__ == "__main__"`, and a compiler that crashes takes nothing with it.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import importlib.metadata
@@ -184,9 +183,9 @@ def _ask(worker: subprocess.Popen[str], request: BuildRequest) -> Built:
     worker.stdin.flush()
     line = worker.stdout.readline()
     assert line, f"the process that builds '{request.kernel}' ended without an answer"
-    answer = json.loads(line)
-    assert "error" not in answer, f"'{request.kernel}' does not build: {answer.get('error')}\n{request}"
-    return Built(**{**answer, "cubin": base64.b64decode(answer["cubin"])})
+    answer: dict[str, object] = json.loads(line)
+    assert "error" not in answer, f"'{request.kernel}' does not build: {answer['error']}\n{request}"
+    return msgspec.convert(answer, Built)
 
 
 # -- the cache on disk

@@ -1,7 +1,7 @@
 """The product of two activations, one pair of matrices after another.
 
-Rows are the pairs; each program takes one tile of BM pairs' products: [ROWS, DEPTH] x [DEPTH, COLUMNS]. The compiler writes
-where the pair's matrices start; the strides say how they lie.
+The launch's rows are the pairs; a program takes one tile of the products of BM pairs, [ROWS, DEPTH] x [DEPTH, COLUMNS].
+The compiler writes where a pair's matrices start, since a stack of matrices may be broadcast.
 
 a: [M, ROWS, DEPTH]    b: [M, DEPTH, COLUMNS]    y: [M, ROWS, COLUMNS]
 """
@@ -20,10 +20,6 @@ def matmul(
     ROWS: tl.constexpr,
     DEPTH: tl.constexpr,
     COLUMNS: tl.constexpr,
-    A_ROW: tl.constexpr,
-    A_DEPTH: tl.constexpr,
-    B_DEPTH: tl.constexpr,
-    B_COLUMN: tl.constexpr,
     BM: tl.constexpr,
     BR: tl.constexpr,
     BN: tl.constexpr,
@@ -36,7 +32,7 @@ def matmul(
     tile = tl.program_id(0) % PROGRAMS
     row = (tile // TILES * BR + tl.arange(0, BR))[:, None]
     column = (tile % TILES * BN + tl.arange(0, BN))[None, :]
-    for step in range(0, BM):
+    for step in range(BM):
         pair = tl.program_id(0) // PROGRAMS * BM + step
         row_live = (row < ROWS) & (pair < M)
         a_start = pair * (ROWS * DEPTH)  # slot: a_start
@@ -46,8 +42,8 @@ def matmul(
             k = start + tl.arange(0, BK)
             a_live = row_live & (k < DEPTH)[None, :]
             b_live = (k < DEPTH)[:, None] & (column < COLUMNS) & (pair < M)
-            a = tl.load(a_ptr + a_start + row * A_ROW + k[None, :] * A_DEPTH, mask=a_live, other=0)
-            b = tl.load(b_ptr + b_start + k[:, None] * B_DEPTH + column * B_COLUMN, mask=b_live, other=0)
+            a = tl.load(a_ptr + a_start + row * DEPTH + k[None, :], mask=a_live, other=0)
+            b = tl.load(b_ptr + b_start + k[:, None] * COLUMNS + column, mask=b_live, other=0)
             if FLOAT:
                 acc = tl.dot(a, b, acc, input_precision="ieee")
             else:  # i8 may meet u8, which no tensor core multiplies

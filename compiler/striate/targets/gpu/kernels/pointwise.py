@@ -1,7 +1,7 @@
 """A chain of pointwise functions, or any movement of data: each number of the result is found by its own index.
 
-Rows are the numbers of the result, in the order in which they are stored; ELEMENTS are one sample's. The compiler writes
-how `value` is loaded: from the same place, broadcast, or gathered from the index that a permutation, a slice, a
+Rows are the numbers of the result, in the order in which they are stored; ELEMENTS are one sample's. The compiler
+writes how `value` is loaded: from the same place, broadcast, or gathered from the index that a permutation, a slice, a
 concatenation, a padding or an enlargement gives.
 
 x: [N, ...]    y: [N, ...]

@@ -1,7 +1,7 @@
 """The largest, the sum or the mean of each window of an image; windows of one size, or ADAPTIVE ones that tile it.
 
-Rows are the N * P * Q output pixels, columns the C channels. A tap outside the image counts for nothing. The mean divides
-by the taps inside the image and, with COUNT_PAD, those on the declared padding, never by `ceil_mode`'s overhang.
+Rows are the N * P * Q output pixels, columns the C channels. A tap outside the image counts for nothing. The mean
+divides by the taps inside the image and, with COUNT_PAD, those on the declared padding; never by an overhang.
 
 x: [N, H, W, C]    y: [N, P, Q, C]
 """
