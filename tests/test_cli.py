@@ -211,7 +211,7 @@ def test_wrong_weights_are_named_with_tensor_and_shape(striate: Striate, tmp_pat
         (tmp_path / "lenet5.safetensors").write_bytes(b"nothing of the kind")
     (tmp_path / "n.striate").write_text(text)
     outcome = striate("compile", tmp_path / "n.striate", "--emit", "graph")
-    refused(outcome, "bad-weights")
+    refused(outcome, "missing-weights" if damage == "missing" else "bad-weights")
     word = {"missing": "conv1.wieght", "shape": "[6, 1, 3, 5]", "nan": "fc1.bias"}.get(damage, "lenet5.safetensors")
     assert word in outcome.err
 

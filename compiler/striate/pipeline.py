@@ -36,14 +36,15 @@ Observe = Callable[[str, "Graph"], None]
 class Compilation:
     """One network on its way to one or more machines.
 
-    `calibration` are arrays for the graph's inputs, `[N, *shape]`; `weights_are_random` says that the network names no
-    weights and was given random ones so that it can be checked, but not compiled to be run.
+    `calibration` are arrays for the graph's inputs, `[N, *shape]`. With `stand_ins`, weights and calibration that
+    are missing are random: enough to check that a network compiles and fits. `weights_are_random` says it happened.
     """
 
     source: Source
     base: Path
     graph: Graph
     experiment: Experiment
+    stand_ins: bool = False
     weights_are_random: bool = False
     observe: Observe | None = None
     pass_reports: list[PassReport] = field(default_factory=list["PassReport"])
@@ -78,7 +79,7 @@ class Compilation:
             return self._calibration
         if self.experiment.calibration is not None:
             return load_arrays(self.base / self.experiment.calibration, self.graph.inputs)
-        if self.weights_are_random:
+        if self.stand_ins:
             return random_inputs(self.graph.inputs)
         raise CompileError(
             Diagnostic(
@@ -98,13 +99,13 @@ def read(
     *,
     weights: str | None = None,
     calibration: Path | Mapping[str, Array] | None = None,
-    random_weights: bool = False,
+    stand_ins: bool = False,
     observe: Observe | None = None,
 ) -> Compilation:
     """Parse, elaborate and load the weights. Raises CompileError with every mistake found.
 
-    `weights` overrides the text's declaration: a safetensors path, or `init(SEED)`. `random_weights` lets a network
-    without any be checked.
+    `weights` overrides the text's declaration: a safetensors path, or `init(SEED)`. `stand_ins` lets a network
+    without weights or calibration be checked.
     """
     from striate.language import WeightsDeclaration, elaborate, parse
     from striate.weights import load_weights
@@ -117,7 +118,7 @@ def read(
     else:
         base_of_weights = base
     is_random = declaration is None and bool(graph.parameters)
-    if is_random and not random_weights:
+    if is_random and not stand_ins:
         raise CompileError(
             Diagnostic(
                 "missing-weights",
@@ -126,7 +127,7 @@ def read(
             )
         )
     load_weights(graph, declaration or WeightsDeclaration.from_option("init(0)"), base_of_weights)
-    compilation = Compilation(source, base, graph, elaborated.experiment, is_random, observe)
+    compilation = Compilation(source, base, graph, elaborated.experiment, stand_ins, is_random, observe)
     if isinstance(calibration, Path):
         compilation._calibration = load_arrays(calibration, graph.inputs)  # pyright: ignore[reportPrivateUsage]
     elif calibration is not None:

@@ -24,7 +24,7 @@ def check(
     from striate.cli.arguments import machines
     from striate.pipeline import read
 
-    compilation = read(model, weights=weights, calibration=calibration, random_weights=True)
+    compilation = read(model, weights=weights, calibration=calibration, stand_ins=True)
     network = _network(compilation)
     verdicts = [_verdict(compilation, machine) for machine in machines(compilation, on)]
     if json:

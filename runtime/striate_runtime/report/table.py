@@ -51,7 +51,9 @@ def profile_table(profile: Profile) -> RenderableType:
             quantity.energy(sum(known) if known else None),
             *(quantity.count(layer.counts.get(name)) for name in counts),
         )
-    return Group(Text(f"{profile.network} on {profile.machine}", style="bold"), head, layers, *_warnings(profile))
+    fallback = [Text(profile.fallback, style="yellow")] if profile.fallback else []
+    title = Text(f"{profile.network} on {profile.machine}", style="bold")
+    return Group(title, *fallback, head, layers, *_warnings(profile))
 
 
 def _title(comparison: Comparison) -> str:
@@ -103,21 +105,27 @@ def _bases(profile: Profile) -> str:
 
 
 def _remarks(comparison: Comparison) -> list[Text]:
-    remarks: list[Text] = []
+    """What the rows leave unsaid, each sentence once, with the machines it holds for."""
+    lines = [
+        Text(f"{r.profile.machine}, accuracy by steps: {_by_steps(r)}")
+        for r in comparison.results
+        if r.accuracy_at_steps
+    ]
+    remarks: dict[str, list[str]] = {}
     for result in comparison.results:
         profile = result.profile
-        if result.accuracy_at_steps:
-            steps = " · ".join(f"{n}: {quantity.share(a)}" for n, a in result.accuracy_at_steps.items())
-            remarks.append(Text(f"{profile.machine}, accuracy by steps: {steps}"))
-        notes = dict.fromkeys(note for note in (profile.latency_us.note, profile.energy_uj.total.note) if note)
-        remarks += [Text(f"{profile.machine}: {note}", style="dim") for note in notes]
-        if profile.energy_uj.uncounted:
-            missing = "; ".join(profile.energy_uj.uncounted)
-            remarks.append(Text(f"{profile.machine}, not counted: {missing}", style="dim"))
-        remarks += _warnings(profile)
-    return remarks
+        energy = profile.energy_uj
+        missing = f"not counted: {'; '.join(energy.uncounted)}" if energy.uncounted else ""
+        for remark in (profile.fallback, f"time: {profile.latency_us.note}", f"energy: {energy.total.note}", missing):
+            if remark and not remark.endswith(": "):
+                remarks.setdefault(remark, []).append(profile.machine)
+    lines += [Text(f"{', '.join(machines)}: {remark}", style="dim") for remark, machines in remarks.items()]
+    return lines + [warning for result in comparison.results for warning in _warnings(result.profile)]
+
+
+def _by_steps(result: Result) -> str:
+    return " · ".join(f"{steps}: {quantity.share(share)}" for steps, share in result.accuracy_at_steps.items())
 
 
 def _warnings(profile: Profile) -> list[Text]:
-    lines = [Text(f"{profile.machine}: {profile.fallback}", style="yellow")] if profile.fallback else []
-    return lines + [Text(f"{profile.machine}: {p.message}. {p.knob}", style="red") for p in profile.problems]
+    return [Text(f"{profile.machine}: {p.message}. {p.knob}", style="red") for p in profile.problems]
