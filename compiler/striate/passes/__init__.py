@@ -11,6 +11,7 @@ from striate.passes.manager import Observe, Pass, PassReport, run_to_fixed_point
 from striate.passes.merge_clips import merge_clips
 from striate.passes.merge_common_subexpressions import merge_common_subexpressions
 from striate.passes.merge_movement import merge_movement
+from striate.passes.pool_for_mean import pool_for_mean
 from striate.passes.quantize import QuantizeReport, quantize
 from striate.passes.remove_dead_nodes import remove_dead_nodes
 from striate.passes.remove_identities import remove_identities
@@ -18,6 +19,7 @@ from striate.passes.remove_identities import remove_identities
 PASSES: tuple[Pass, ...] = (
     remove_dead_nodes,
     fold_constants,
+    pool_for_mean,
     remove_identities,
     merge_common_subexpressions,
     merge_movement,

@@ -37,4 +37,5 @@ def fold_batch_norm(graph: Graph) -> int:
         graph.redirect(name, layer.name)
         graph.remove(name)
         folded += 1
+    graph.drop_unused_parameters()
     return folded

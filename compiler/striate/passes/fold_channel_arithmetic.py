@@ -8,6 +8,7 @@ from striate.graph import Graph, Node
 from striate.operators.arithmetic import Add, Div, Mul, Sub
 from striate.operators.constant import Constant
 from striate.passes.affine import scale_and_shift, shared_parameters, takes_affine
+from striate.passes.remove_dead_nodes import remove_unread
 from striate.tensor import Array
 
 
@@ -30,8 +31,10 @@ def fold_channel_arithmetic(graph: Graph) -> int:
                 scale_and_shift(graph, layer, *affine, shared)
                 graph.redirect(name, layer.name)
                 graph.remove(name)
+                remove_unread(graph, [other])
                 folded += 1
                 break
+    graph.drop_unused_parameters()
     return folded
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from striate.graph import Graph, Node
 from striate.operators.constant import Constant
+from striate.passes.remove_dead_nodes import remove_unread
 from striate.tensor import Array
 
 _LARGEST_GROWTH_BYTES = 1 << 20
@@ -37,7 +38,9 @@ def fold_constants(graph: Graph) -> int:
         graph.set_parameter(value_name, result[0].astype(precision), node.type)
         constant = Constant(node.type.shape, node.type.dtype)
         graph.replace(name, operator=constant, inputs=(), parameters={"value": value_name})
+        remove_unread(graph, node.inputs)
         folded += 1
+    graph.drop_unused_parameters()
     return folded
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from striate.graph import Graph, Node
 from striate.operators.convolution import Conv1d, Conv2d
 from striate.operators.shaping import Pad
+from striate.passes.remove_dead_nodes import remove_unread
 
 
 def fold_padding(graph: Graph) -> int:
@@ -28,8 +29,7 @@ def fold_padding(graph: Graph) -> int:
         assert isinstance(node.operator, (Conv1d, Conv2d)), "only convolutions were chosen"
         padding = _sum(_declared(node, graph), tuple(side for pair in reversed(borders[1:]) for side in pair))
         graph.replace(name, operator=replace(node.operator, padding=_short(padding)), inputs=pad.inputs)
-        if not graph.users(pad.name) and not graph.is_output(pad.name):
-            graph.remove(pad.name)
+        remove_unread(graph, [pad.name])
         folded += 1
     return folded
 

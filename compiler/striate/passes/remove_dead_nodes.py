@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from striate.graph import Graph
+
+
+def remove_unread(graph: Graph, names: Iterable[str]) -> None:
+    """Delete those of the nodes `names` that nothing reads any more, for a pass that has just bypassed them."""
+    for name in names:
+        if graph.producer(name) and not graph.users(name) and not graph.is_output(name):
+            graph.remove(name)
 
 
 def remove_dead_nodes(graph: Graph) -> int:
