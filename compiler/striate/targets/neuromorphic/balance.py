@@ -19,7 +19,7 @@ HEADROOM_BITS = 3
 
 @dataclass(frozen=True)
 class Balanced:
-    """A sum in integers: synapses with integer weights, threshold and bias i64 `[C]`; `unit` `[C]` is what 1 is worth."""
+    """A sum in integers: synapses with integer weights, threshold and bias i64 `[C]`; 1 is worth `unit` `[C]`."""
 
     synapses: tuple[Synapses, ...]
     unit: Array
@@ -64,5 +64,5 @@ def _weights(synapses: Synapses) -> Array:
 
 def _channels(synapses: Synapses, channels: int) -> Array:
     """The target's channel of each entry of the weights' last axis (channels last: neuron j has channel j % C)."""
-    entries: Array = np.arange(_weights(synapses).shape[-1])
+    entries = np.arange(_weights(synapses).shape[-1], dtype=np.int64)
     return (entries + synapses.channel_offset) % channels

@@ -40,7 +40,7 @@ def compile_for_neuromorphic(
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
     if coding == "graded":
         _check_payload(hardware)
-        encoded = Graded(graph).run()
+        encoded = Graded(graph, hardware).run()
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()

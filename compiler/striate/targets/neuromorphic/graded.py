@@ -17,15 +17,22 @@ from striate.graph import Graph, Node
 from striate.operators.pooling import MaxPool2d, SumPool2d
 from striate.operators.quantized import LIMITS, Quantize, Requantize
 from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
-from striate.targets.neuromorphic.not_yet import ISLAND, MOVEMENTS, WIDE_MAXIMUM
-from striate.targets.neuromorphic.sums import Sum, copy_of, moved, signed_sum, weighted_sum, window_sum
+from striate.targets.neuromorphic.not_yet import ISLAND, MOVEMENTS
+from striate.targets.neuromorphic.sums import (
+    Sum,
+    copy_of,
+    largest_sum,
+    moved,
+    rescaled_bound,
+    signed_sum,
+    weighted_sum,
+    window_sum,
+)
 from striate.targets.neuromorphic.synapses import Rescale, connect, window_of
 from striate.targets.neuromorphic.walk import Refusal, Walk
 from striate.tensor import NUMPY, Array
+from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population
-
-LARGEST_LIFT = 1 << 20
-"""How far below 0 codes may reach to be lifted for a maximum."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,9 @@ Value = Codes | Sum | Reading
 class Graded:
     """Encodes one integer graph. `fed` are the ports that the host injects so far."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, chip: Chip) -> None:
         self.graph = graph
+        self.chip = chip
         self.encoding = Encoding()
         self.inputs: dict[str, Given] = {}
         self.fed: dict[str, Codes] = {}
@@ -77,11 +85,9 @@ class Graded:
 
     def run(self) -> Encoded:
         """Encode the graph. Raises CompileError[cannot-lower]."""
-        for name, type in self.graph.inputs.items():
-            if not type.is_float:
-                limits = np.iinfo(NUMPY[type.dtype])
-                self.fed[name] = self._feed(name, 1.0, int(limits.min), int(limits.max))
         self.walk.run(self._read)
+        for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
+            self._feed(name, 1.0, 0, 0)
         steps = 1 + max(population.fires_at for population in self.encoding.populations.values())
         return Encoded("graded", steps, self.encoding, self.inputs, self.outputs)
 
@@ -89,6 +95,7 @@ class Graded:
 
     def _feed(self, port: str, scale: float, low: int, high: int) -> Codes:
         """The population that the host injects a port into."""
+        self._check_payload(low, high)
         shape = self.graph.inputs[port].shape
         name = self.encoding.fresh(port)
         self.encoding.add(Population(name, port, image_of(shape), "input", low=low, high=high))
@@ -112,9 +119,7 @@ class Graded:
 
     def _read(self, output: str, value: str) -> None:
         """Let the host read a value: of the population that sends it already, or of a new readout."""
-        if value in self.graph.inputs and value not in self.fed:
-            raise Refusal(f"it is the input '{value}' itself")
-        result = self.fed[value] if value in self.graph.inputs else self.walk.values[value]
+        result = self._integers(value) if value in self.graph.inputs else self.walk.values[value]
         scale = result.scale if isinstance(result, Reading) else None
         numbers = result.value if isinstance(result, Reading) else result
         shape = self.graph.type_of(value).shape
@@ -150,8 +155,6 @@ class Graded:
         """A maximum, where a silent 0 is the smallest number; codes below 0 are lifted first, and let down after."""
         codes = self._codes(node.inputs[0])
         lift = max(0, -codes.low)
-        if lift > LARGEST_LIFT:
-            raise Refusal(WIDE_MAXIMUM)
         window = window_of(cast(MaxPool2d, node.operator), codes.neurons.shape)
         if lift:
             bias = np.full(image_of(codes.neurons.shape)[0], lift, np.int32)
@@ -181,8 +184,9 @@ class Graded:
         low, high = cast(Requantize, node.operator).limits
         if isinstance(value, Codes):
             value = self._settled(node.inputs[0], value)
-            if (low, high) == LIMITS["i32"] and _stays_within_i32(value, rescale):
-                return replace(value, rescale=rescale, low=low, high=high)
+            bound = rescaled_bound(max(abs(value.low), abs(value.high)), rescale)
+            if (low, high) == LIMITS["i32"] and bound <= high:
+                return replace(value, rescale=rescale, low=-bound if value.low < 0 else 0, high=bound)
             value = copy_of(self.encoding, node.name, value.neurons, node.type.shape)
         return self._fire(value, node.name, low, high, rescale)
 
@@ -205,7 +209,10 @@ class Graded:
     def _fire(
         self, total: Sum, name: str, low: int, high: int, rescale: Rescale | None = None, reduce: str = "sum"
     ) -> Codes:
-        """A population that sends a sum as codes `low..high`."""
+        """A population that sends a sum as codes `low..high`, or what of that the sum can reach."""
+        reached = rescaled_bound(largest_sum(self.encoding, total, maximum=reduce == "max"), rescale)
+        low, high = max(low, -reached), min(high, reached)
+        self._check_payload(low, high)
         fields = {"kind": "graded", "low": low, "high": high, "reduce": reduce}
         made = self._make(total, name, fields, rescale)
         return Codes(self.encoding.neurons(made, total.shape), low, high)
@@ -232,7 +239,8 @@ class Graded:
     def _replant(self, node: Node, neurons: Array) -> Array:
         """A population that copies scattered codes."""
         copy = copy_of(self.encoding, node.name, neurons, neurons.shape)
-        return self._fire(copy, f"{node.name}.copied", *LIMITS["i32"]).neurons
+        codes = self._codes(node.inputs[0])
+        return self._fire(copy, f"{node.name}.copied", codes.low, codes.high).neurons
 
     def _settled(self, name: str, codes: Codes) -> Codes:
         """Codes without a waiting rescaling: a population applies it."""
@@ -241,11 +249,23 @@ class Graded:
         copy = copy_of(self.encoding, name, codes.neurons, codes.neurons.shape)
         return self._fire(copy, name, codes.low, codes.high, codes.rescale)
 
+    def _check_payload(self, low: int, high: int) -> None:
+        bits = self.chip.numerics.payload_bits.value
+        needed = 8 if low >= -128 and high <= 255 else max(-low, high).bit_length() + 1
+        if bits is not None and needed > bits:
+            raise Refusal(
+                f"its numbers {low}..{high} take {needed} bits, and an event of {self.chip.title} carries {bits}"
+            )
+
     # -- looking things up
 
     def _integers(self, name: str) -> Codes | Sum:
-        """A value as integers. Raises Refusal for floats."""
-        value = self.fed.get(name) if name in self.graph.inputs else self.walk.values[name]
+        """A value as integers; an input of integers is fed when it is first used. Raises Refusal for floats."""
+        type = self.graph.inputs.get(name)
+        if type is not None and not type.is_float and name not in self.fed:
+            limits = np.iinfo(NUMPY[type.dtype])
+            self.fed[name] = self._feed(name, 1.0, int(limits.min), int(limits.max))
+        value = self.fed.get(name) if type is not None else self.walk.values[name]
         if value is None or isinstance(value, Reading):
             raise Refusal(ISLAND)
         return value
@@ -262,10 +282,3 @@ class Graded:
         value = self.graph.value(node, role)
         assert value is not None, f"the {role} of '{node.name}' is not loaded"
         return value
-
-
-def _stays_within_i32(codes: Codes, rescale: Rescale) -> bool:
-    """Whether no code can be clipped when it is brought to 32 bits."""
-    largest = max(abs(codes.low), abs(codes.high))
-    factors = zip(rescale.multiplier.tolist(), rescale.shift.tolist(), strict=True)
-    return all((largest * abs(multiplier) >> shift) + 1 < 1 << 31 for multiplier, shift in factors)

@@ -11,7 +11,6 @@ MOVEMENTS = ("flatten", "reshape", "permute", "concat", "slice", "pad", "upsampl
 
 SCATTERED = "its operand is rearranged so that no channel is an image any more, and a copy would take too many synapses"
 ROWS = "a linear layer over more than one dimension would need one copy of its weights for each row"
-WIDE_MAXIMUM = "a silent 0 is no event, and numbers of 32 bits cannot be lifted so that 0 is the smallest"
 FILLED = "padding with another number than 0 would need neurons that send it"
 INTERPOLATED = "it interpolates between neighbours"
 ISLAND = "it needs floats in the middle of the network, which only the host has"
@@ -22,11 +21,11 @@ _HOST = "it compares or normalises a whole layer, which takes the host; leave it
 _TABLE = "a neuron clips and scales; it has no table of function values"
 _CONSTANT = "a constant that is no layer's bias would need neurons that send it"
 _SPREAD = "no projection spreads one event over a grid with gaps"
-_AXIS = "a sum over a dimension needs a projection of its own; use avg_pool2d or linear"
+_AXIS = "reducing a dimension needs a projection of its own; use avg_pool2d or linear"
 _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
 _NEGATIVE = "its result may be negative, and there is no negative rate"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
-_INTEGERS = "it belongs to integer graphs; 'rate' takes the float graph"
+INTEGERS = "it belongs to integer graphs; 'rate' takes the float graph"
 
 NOT_YET: dict[tuple[str, str], str] = {
     **{("graded", name): _FLOATS for name in ("batch_norm", "adaptive_avg_pool2d", "avg_pool2d", "div", "reduce_mean")},
@@ -41,11 +40,10 @@ NOT_YET: dict[tuple[str, str], str] = {
     **{(coding, "upsample"): INTERPOLATED for coding in ("graded", "rate")},
     **{("graded", name): _AXIS for name in ("reduce_sum", "reduce_max")},
     ("graded", "lookup"): _TABLE,
-    ("graded", "max_pool2d"): WIDE_MAXIMUM,
     **{("rate", name): _CURVE for name in ("leaky_relu", "prelu", "elu", "sigmoid", "tanh")},
     **{("rate", name): _CURVE for name in ("hard_sigmoid", "hard_swish", "silu", "gelu", "clip")},
     **{("rate", name): _AXIS for name in ("reduce_mean", "reduce_sum", "reduce_max")},
-    **{("rate", name): _INTEGERS for name in ("quantize", "requantize", "dequantize", "lookup", "sum_pool2d")},
+    **{("rate", name): INTEGERS for name in ("quantize", "requantize", "dequantize", "lookup", "sum_pool2d")},
     ("rate", "avg_pool2d"): "windows at the border that average fewer numbers would need weights of their own",
     ("rate", "adaptive_avg_pool2d"): "cells that differ in size or overlap would need weights of their own",
     ("rate", "batch_norm"): "it was not folded into a convolution or linear layer before it",

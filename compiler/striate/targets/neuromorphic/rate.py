@@ -23,7 +23,7 @@ from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d
 from striate.passes.quantization.calibrate import Range, check_calibration, ranges
 from striate.targets.neuromorphic.balance import Balanced, balance
 from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
-from striate.targets.neuromorphic.not_yet import MOVEMENTS, NOT_YET
+from striate.targets.neuromorphic.not_yet import INTEGERS, MOVEMENTS, NOT_YET
 from striate.targets.neuromorphic.sums import Sum, copy_of, moved, signed_sum, weighted_sum, window_sum
 from striate.targets.neuromorphic.synapses import Synapses, Window, connect, window_of
 from striate.targets.neuromorphic.walk import Refusal, Walk
@@ -89,6 +89,8 @@ class Rate:
         `steps` of them.
         """
         self.walk.run(self._read)
+        for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
+            self._feed(name)
         depth = max(population.fires_at for population in self.encoding.populations.values())
         return Encoded("rate", self.steps + depth, self.encoding, self.inputs, self.outputs)
 
@@ -96,7 +98,10 @@ class Rate:
 
     def _feed(self, port: str) -> Rates:
         """The population that the host injects a port into: pixels that spike in proportion to their value."""
-        type, range = self.graph.inputs[port], self.ranges[port]
+        type = self.graph.inputs[port]
+        if not type.is_float:
+            raise Refusal(f"the input '{port}' is {type.dtype}: {INTEGERS}")
+        range = self.ranges[port]
         if range.low < 0:
             raise Refusal(
                 f"the calibration data of '{port}' go down to {range.low:g}, and there is no negative rate",

@@ -24,6 +24,7 @@ from striate.targets.neuromorphic.synapses import (
     dense,
     negated,
     pooling,
+    total_weight,
     window_of,
 )
 from striate.targets.neuromorphic.walk import Refusal
@@ -104,6 +105,25 @@ def signed_sum(encoding: Encoding, node: Node, first: Sum, second: Sum) -> Sum:
     layers = [operand.layer for operand in (first, second) if operand.layer != node.name]
     layer = layers[0] if layers else node.name
     return Sum(layer, node.type.shape, first.synapses + second.synapses, _total([first.bias, second.bias]))
+
+
+def largest_sum(encoding: Encoding, total: Sum, maximum: bool = False) -> int:
+    """The largest magnitude that a sum of integer payloads can have, whatever the input (or a maximum, of one each)."""
+    bounds: list[int] = []
+    for each in total.synapses:
+        source = encoding.populations[each.source]
+        payload = rescaled_bound(max(abs(source.low), abs(source.high)), each.rescale)
+        bounds.append(payload * (1 if maximum else total_weight(each)))
+    bias = 0 if total.bias is None else int(np.abs(total.bias.astype(np.int64)).max())
+    return (max(bounds, default=0) if maximum else sum(bounds)) + bias
+
+
+def rescaled_bound(largest: int, rescale: Rescale | None) -> int:
+    """The largest magnitude that a rescaling makes of integers up to `largest`."""
+    if rescale is None:
+        return largest
+    factors = zip(rescale.multiplier.tolist(), rescale.shift.tolist(), strict=True)
+    return max((largest * abs(multiplier) + (1 << (shift - 1))) >> shift for multiplier, shift in factors)
 
 
 def moved(node: Node, operands: Sequence[Array]) -> Array:

@@ -174,6 +174,17 @@ def negated(synapses: Synapses, encoding: Encoding) -> Synapses:
     return replace(synapses, weights=-wide)
 
 
+def total_weight(synapses: Synapses) -> int:
+    """The largest sum of |integer weights| into one neuron."""
+    taps = synapses.kernel[0] * synapses.kernel[1]
+    if synapses.weights is None:
+        return taps
+    magnitude = np.abs(synapses.weights.astype(np.int64))
+    if synapses.kind in ("window", "one_to_one"):
+        return taps * int(magnitude.max())
+    return int(magnitude.reshape(-1, magnitude.shape[-1]).sum(axis=0).max())
+
+
 def connect(encoding: Encoding, synapses: Synapses, target: Population, delay: int = 1) -> None:
     """Make synapses (with integer weights) a projection to a population, in the smallest type that holds them."""
     name = f"{synapses.source}->{target.name}"
