@@ -14,6 +14,7 @@ from striate.diagnostics import Source
 from striate.graph import Graph
 from striate.interpreter import interpret
 from striate.language import format_source, read
+from striate.printer import print_graph
 from striate.tensor import NUMPY
 from striate.verify import verify
 
@@ -210,6 +211,11 @@ def test_a_model_is_whole_and_in_canonical_layout(path: Path) -> None:
     text = path.read_text()
     assert format_source(Source(str(path), text)) == text
     assert path.stem in {*PUBLISHED, *BY_HAND}, "every model's counts are checked"
+
+
+@pytest.mark.parametrize("model", sorted({*PUBLISHED, *BY_HAND}))
+def test_a_printed_model_parses_back_to_the_same_graph(model: str) -> None:
+    assert read(print_graph(graph_of(model))).graph == graph_of(model)
 
 
 @pytest.mark.parametrize("model", ["lenet5", "pilotnet", "unet_small", "resnet18", "mobilenet_v2"])
