@@ -77,6 +77,8 @@ def open_device(program: Program, *, fallback: bool = True, progress: Progress |
 def check_inputs(ports: tuple[Port, ...], inputs: Mapping[str, Array]) -> dict[str, Array]:
     """The inputs in the ports' types, `[N, *shape]`. Raises InputError; never converts a float to an integer."""
     names = [port.name for port in ports]
+    if not names:
+        raise InputError("the program has no inputs, so there is no number of samples to run it for")
     unknown, missing = sorted(set(inputs) - set(names)), [name for name in names if name not in inputs]
     if unknown or missing:
         raise InputError(f"the program's inputs are {', '.join(names)}; given: {', '.join(sorted(inputs)) or 'none'}")

@@ -62,6 +62,11 @@ def test_names_are_compared_both_ways() -> None:
         check_inputs((IMAGE, LABEL), {})
 
 
+def test_a_program_without_inputs_has_no_number_of_samples() -> None:
+    with pytest.raises(InputError, match="the program has no inputs"):
+        check_inputs((), {})
+
+
 def test_a_target_without_a_device_is_named_with_those_that_have_one() -> None:
     program = Program("abacus", "abacus", "net", (IMAGE,), (), "", {}, {}, {})
     with pytest.raises(DeviceError, match=f"no device for target 'abacus'; it has {', '.join(DEVICES)}"):

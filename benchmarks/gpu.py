@@ -1,0 +1,296 @@
+"""Every operator and every example network on this machine's GPU: right or wrong, and how fast.
+
+    python benchmarks/gpu.py [--only NAME ...] [--batches 1 8 32 128] [--out FILE]
+
+Operators' cases and networks are compiled, run, and compared with the numpy reference: integers must be equal, floats
+near (TOLERANCES). Networks have random weights and are timed at each batch. Each operator and each network runs in a
+process of its own, so one that crashes or hangs is recorded as such and the rest goes on. Results are written after
+each, to benchmarks/results/gpu-NAME.json, with the GPU's name and versions. Exits 1 where there is no GPU or something
+failed. It needs a GPU, Triton (`striate[gpu]`) and cuda-bindings (`striate[cuda]`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "compiler"), str(ROOT / "runtime")]
+
+import msgspec  # noqa: E402
+import numpy as np  # noqa: E402
+
+from striate_runtime.device import Array, open_device  # noqa: E402
+from striate_runtime.gpu.driver import NoGpuError, Properties, open_driver  # noqa: E402
+
+if TYPE_CHECKING:
+    from striate.graph import Graph
+    from striate.operators.schema import Case
+    from striate_runtime.program import Program
+
+TOLERANCES = {"f16": 1e-2, "f32": 1e-3}
+"""Largest error of a whole case or network, relative to the reference's largest value."""
+
+BATCHES = (1, 8, 32, 128)
+CHECKED_SAMPLES = 2
+LIMIT_S = 900
+
+Record = dict[str, Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="operators or networks, by name")
+    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES), metavar="N")
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    parser.add_argument("--child", metavar="JOB", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(run_job(arguments.child, arguments.batches)))
+        return 0
+    try:
+        properties = read_properties()
+    except NoGpuError as error:
+        print(f"This benchmark needs a GPU: {error}.", file=sys.stderr)
+        return 1
+    out = arguments.out or ROOT / "benchmarks" / "results" / f"gpu-{slug(properties.name)}.json"
+    return run_all(jobs(arguments.only), arguments.batches, properties, out)
+
+
+def jobs(only: Sequence[str] | None) -> list[str]:
+    """`operator:NAME` for every operator, `network:PATH:PRECISION` for every example network."""
+    from striate.operators import OPERATORS
+
+    networks = sorted([*ROOT.glob("examples/models/*.striate"), *ROOT.glob("examples/digits/*.striate")])
+    named = [(name, f"operator:{name}") for name in OPERATORS]
+    named += [
+        (path.stem, f"network:{path.relative_to(ROOT)}:{precision}") for path in networks for precision in ("f16", "i8")
+    ]
+    return [job for name, job in named if not only or name in only]
+
+
+def run_all(todo: Sequence[str], batches: Sequence[int], properties: Properties, out: Path) -> int:
+    results: Record = {
+        "gpu": msgspec.to_builtins(properties.__dict__),
+        "python": platform.python_version(),
+        "striate": version_of("striate"),
+        "triton": version_of("triton"),
+        "cuda-bindings": version_of("cuda-bindings"),
+        "date": time.strftime("%Y-%m-%d"),
+        "jobs": {},
+    }
+    failures = 0
+    for number, job in enumerate(todo, 1):
+        start = time.monotonic()
+        record = run_child(job, batches)
+        record["seconds"] = round(time.monotonic() - start, 1)
+        results["jobs"][job] = record
+        failed = [entry for entry in record["runs"] if entry["failure"]]
+        failures += len(failed)
+        print(f"[{number}/{len(todo)}] {job}: {summary(record, failed)}", flush=True)
+        write(out, results)
+    print(f"{out}: {failures} failures")
+    return 1 if failures else 0
+
+
+def run_child(job: str, batches: Sequence[int]) -> Record:
+    """One job in a process of its own; what befalls it is a record too."""
+    command = [sys.executable, __file__, "--child", job, "--batches", *map(str, batches)]
+    path = os.pathsep.join(sys.path[:2] + [part for part in [os.environ.get("PYTHONPATH")] if part])
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            env={**os.environ, "PYTHONPATH": path},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"runs": [failed_run("all", f"took longer than {LIMIT_S} s")]}
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-8:])
+        return {"runs": [failed_run("all", f"the process ended with {done.returncode}: {last}")]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def run_job(job: str, batches: Sequence[int]) -> Record:
+    kind, name, *rest = job.split(":")
+    if kind == "operator":
+        return {"runs": list(run_operator(name))}
+    return {"runs": list(run_network(ROOT / name, rest[0], batches))}
+
+
+def run_operator(name: str) -> Iterator[Record]:
+    """Each case of an operator in each precision that its types allow."""
+    from striate.operators import OPERATORS
+
+    for number, case in enumerate(OPERATORS[name].cases()):
+        is_integer = any(t.dtype not in ("f16", "f32") for t in case.inputs)
+        for precision in ("i8",) if is_integer else ("f16", "f32"):
+            title = f"{number} {case.note} {precision}"
+            yield attempt(title, lambda case=case, precision=precision: run_case(case, precision))
+
+
+def run_case(case: Case, precision: str) -> Record:
+    from striate.interpreter import interpret
+
+    graph, inputs = graph_of(case)
+    with open_device(build(graph, precision, case.batch), fallback=False) as device:
+        outputs = device.run(inputs)
+    return {"error": compare(outputs, interpret(graph, inputs), precision)}
+
+
+def graph_of(case: Case) -> tuple[Graph, dict[str, Array]]:
+    """A network of one node; one that takes nothing stands beside a relu, since a program needs an input."""
+    from striate.graph import Graph, Parameter
+    from striate.operators.pointwise import Relu
+    from striate.tensor import TensorType
+
+    operands, parameters = case.arrays()
+    graph = Graph("case")
+    names = [f"x{number}" for number in range(len(operands))]
+    for name, type in zip(names, case.inputs, strict=True):
+        graph.add_input(name, type)
+    types = case.operator.parameters(*case.inputs)
+    for role, value in parameters.items():
+        type = types.get(role) or TensorType("f32", value.shape)
+        graph.parameters[f"y.{role}"] = Parameter(type, value)
+    graph.add("y", case.operator, names, {role: f"y.{role}" for role in parameters})
+    graph.outputs["y"] = "y"
+    inputs = dict(zip(names, operands, strict=True))
+    if not inputs:
+        graph.add_input("x", TensorType("f32", (3,)))
+        graph.outputs["beside"] = graph.add("beside", Relu(), ["x"]).name
+        inputs["x"] = np.ones((case.batch, 3), np.float32)
+    return graph, inputs
+
+
+def run_network(path: Path, precision: str, batches: Sequence[int]) -> Iterator[Record]:
+    """One network at each batch: its first samples against the reference, then its profile."""
+    from striate.interpreter import interpret
+    from striate.pipeline import read
+
+    rng = np.random.default_rng(0)
+    needs_weights = "models" in path.parts
+    compilation = read(path, weights="init(0)" if needs_weights else None)
+    shapes = {name: type.shape for name, type in compilation.graph.inputs.items()}
+    inputs = {name: rng.random((max(batches), *shape), np.float32) for name, shape in shapes.items()}
+    calibration = {name: array[:8] for name, array in inputs.items()}
+    compilation._calibration = calibration  # pyright: ignore[reportPrivateUsage]
+    graph = compilation.quantized if precision == "i8" else compilation.optimised
+    reference = interpret(graph, first(inputs, CHECKED_SAMPLES))
+    for batch in batches:
+
+        def run(batch: int = batch) -> Record:
+            with open_device(build(graph, precision, batch), fallback=False) as device:
+                outputs, profile = device.profile(first(inputs, batch))
+            count = min(batch, CHECKED_SAMPLES)
+            error = compare(first(outputs, count), first(reference, count), precision)
+            return {
+                "error": error,
+                "samples_per_s": 1e6 / profile.latency_us.value if profile.latency_us.value else None,
+                "profile": msgspec.to_builtins(profile),
+            }
+
+        yield attempt(f"batch {batch} {precision}", run)
+
+
+def build(graph: Graph, precision: str, batch: int) -> Program:
+    from striate.targets.gpu import compile_for_gpu
+    from striate_runtime.hardware import load_hardware
+
+    text = load_hardware("h100").text
+    machine = f"gpu(precision={precision}, batch={batch})"
+    return compile_for_gpu(
+        graph,
+        precision=precision,  # pyright: ignore[reportArgumentType]
+        hardware_text=text,
+        machine=machine,
+        default_batch=batch,
+    )
+
+
+def attempt(title: str, run: Callable[[], Record]) -> Record:
+    """What `run` gives, or how it failed. The GPU may be unusable afterwards; then the rest of this job fails too."""
+    from striate.diagnostics import CompileError
+    from striate_runtime.device import DeviceError, InputError
+    from striate_runtime.program import ProgramError
+
+    try:
+        return {"title": title, "failure": None, **run()}
+    except (CompileError, DeviceError, InputError, ProgramError, AssertionError, ArithmeticError, LookupError) as error:
+        return failed_run(title, f"{type(error).__name__}: {error}")
+
+
+def compare(got: Mapping[str, Array], wanted: Mapping[str, Array], precision: str) -> float:
+    """The largest error relative to the reference's largest value. AssertionError where it is too large."""
+    worst = 0.0
+    for name, reference in wanted.items():
+        assert got[name].shape == reference.shape, f"'{name}' has shape {got[name].shape}, not {reference.shape}"
+        if reference.dtype.kind != "f" or precision == "i8":
+            wrong = int((got[name] != reference).sum())
+            assert wrong == 0, f"'{name}' is wrong in {wrong} of {reference.size} values that must be equal"
+            continue
+        error = float(np.abs(got[name].astype(np.float64) - reference).max(initial=0.0))
+        relative = error / max(float(np.abs(reference).max(initial=0.0)), 1e-30)
+        assert relative <= TOLERANCES[precision], f"'{name}' is off by {relative:.2e} of its largest value"
+        worst = max(worst, relative)
+    return worst
+
+
+def first(arrays: Mapping[str, Array], count: int) -> dict[str, Array]:
+    return {name: array[:count] for name, array in arrays.items()}
+
+
+def failed_run(title: str, why: str) -> Record:
+    return {"title": title, "failure": why}
+
+
+def summary(record: Record, failed: Sequence[Record]) -> str:
+    if failed:
+        return f"{len(failed)} of {len(record['runs'])} FAILED; {failed[0]['title']}: {failed[0]['failure'][:200]}"
+    speeds = [f"{run['samples_per_s']:,.0f}/s" for run in record["runs"] if run.get("samples_per_s")]
+    return f"{len(record['runs'])} right {' '.join(speeds)}"
+
+
+def read_properties() -> Properties:
+    driver = open_driver()
+    try:
+        return driver.properties
+    finally:
+        driver.close()
+
+
+def version_of(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def write(path: Path, results: Record) -> None:
+    """Replace the file only when the new one is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
