@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from striate.graph import Graph, Node
+from striate.operators.constant import Constant
 from striate.passes.quantization.calibrate import check_calibration, ranges
 from striate.passes.quantization.coding import plan_codings
 from striate.passes.quantization.health import LayerHealth, examine
@@ -44,7 +45,7 @@ def quantize(
     endings = _endings(original)
     islands: list[str] = []
     for node in original.topological():
-        if _is_integer(original, node):
+        if _is_integer(original, node) or isinstance(node.operator, Constant):
             rewriter.copy(node)
         elif _ends_in_float(rewriter, node, endings) or not _apply_rule(rewriter, node):
             rewriter.copy(node)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from striate.graph import Node
-from striate.passes.quantization.rewriter import Accumulator, Rewriter
+from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR, LARGEST_CODE, Accumulator, Rewriter
 
-_LARGEST_ACCUMULATOR = 2**31 - 1
 _FINE = 2.0**-16
 """The scale at which codes are added, as a part of the coarser of theirs: 255 * 2^16 leaves six bits to spare."""
 
@@ -25,11 +24,11 @@ def add_at_one_scale(rewriter: Rewriter, node: Node) -> bool:
 
 def multiply_codes(rewriter: Rewriter, node: Node) -> bool:
     """mul, matmul: codes by codes in i32. Holds off where a sum of so many products could overflow."""
-    a, b = (rewriter.as_codes(name) for name in node.inputs)
     terms = rewriter.source.type_of(node.inputs[0]).shape[-1] if node.operator.name == "matmul" else 1
-    bound = terms * a.coding.magnitude * b.coding.magnitude
-    if bound > _LARGEST_ACCUMULATOR:
+    if terms * LARGEST_CODE**2 > LARGEST_ACCUMULATOR:
         return False
+    a, b = (rewriter.as_codes(name) for name in node.inputs)
+    bound = terms * a.coding.magnitude * b.coding.magnitude
     rewriter.emit(node.name, node.operator, (a.name, b.name), span=node.span)
     rewriter.accumulators[node.name] = Accumulator(node.name, np.array([a.coding.scale * b.coding.scale]), bound)
     return True
@@ -58,7 +57,7 @@ def _add_to(rewriter: Rewriter, node: Node, host: int) -> bool:
         return False
     codes = rewriter.as_codes(guest)
     arriving = int(np.ceil(codes.coding.magnitude * codes.coding.scale / scale.min())) + 1
-    if accumulator.bound + arriving > _LARGEST_ACCUMULATOR:
+    if accumulator.bound + arriving > LARGEST_ACCUMULATOR:
         return False
     widened = rewriter.widen(rewriter.fresh(f"{node.name}.requantize"), codes, scale)
     operands = (accumulator.name, widened) if host == 0 else (widened, accumulator.name)

@@ -14,7 +14,20 @@ from striate.passes.quantization.calibrate import Range
 from striate.tensor import NUMPY, Array, DType
 
 FOLLOWS = frozenset(
-    ("relu", "relu6", "clip", "max_pool2d", "flatten", "reshape", "permute", "slice", "pad", "upsample", "concat")
+    (
+        "relu",
+        "relu6",
+        "clip",
+        "max_pool2d",
+        "reduce_max",
+        "flatten",
+        "reshape",
+        "permute",
+        "slice",
+        "pad",
+        "upsample",
+        "concat",
+    )
 )
 """Operators that commute with coding: what they give in some codes, they can make from an operand in the same codes."""
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
 from striate.graph import Node
+from striate.operators.convolution import Conv2d
+from striate.operators.normalization import BatchNorm
 from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d, SumPool2d
+from striate.operators.reduction import ReduceMean, ReduceSum
 from striate.operators.transposed import ConvTranspose2d
-from striate.passes.quantization.rewriter import Accumulator, Rewriter
+from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR, LARGEST_CODE, Accumulator, Rewriter
 from striate.passes.quantization.weights import quantize_weights
 from striate.tensor import Array
-
-_LARGEST_ACCUMULATOR = 2**31 - 1
 
 
 def sum_by_weights(rewriter: Rewriter, node: Node) -> bool:
@@ -44,12 +46,45 @@ def sum_windows(rewriter: Rewriter, node: Node) -> bool:
     if pool is None:
         return False
     operator, divisor = pool
-    x = rewriter.as_codes(node.inputs[0])
-    bound = int(np.prod(operator.kernel)) * x.coding.magnitude
-    if bound > _LARGEST_ACCUMULATOR:
+    terms = int(np.prod(operator.kernel))
+    if terms * LARGEST_CODE > LARGEST_ACCUMULATOR:
         return False
+    x = rewriter.as_codes(node.inputs[0])
     rewriter.emit(node.name, operator, (x.name,), span=node.span)
-    rewriter.accumulators[node.name] = Accumulator(node.name, np.array([x.coding.scale / divisor]), bound)
+    rewriter.accumulators[node.name] = Accumulator(
+        node.name, np.array([x.coding.scale / divisor]), terms * x.coding.magnitude
+    )
+    return True
+
+
+def sum_dimensions(rewriter: Rewriter, node: Node) -> bool:
+    """reduce_sum, reduce_mean: reduce_sum, and the division in the scale. Holds off where the sum could overflow."""
+    assert isinstance(node.operator, (ReduceSum, ReduceMean)), f"{node.operator.name} is no sum over dimensions"
+    terms = rewriter.source.type_of(node.inputs[0]).elements // node.type.elements
+    if terms * LARGEST_CODE > LARGEST_ACCUMULATOR:
+        return False
+    x = rewriter.as_codes(node.inputs[0])
+    rewriter.emit(node.name, ReduceSum(node.operator.dim, node.operator.keepdim), (x.name,), span=node.span)
+    divisor = terms if isinstance(node.operator, ReduceMean) else 1
+    scale = np.array([x.coding.scale / divisor])
+    rewriter.accumulators[node.name] = Accumulator(node.name, scale, terms * x.coding.magnitude)
+    return True
+
+
+def scale_channels(rewriter: Rewriter, node: Node) -> bool:
+    """batch_norm that could not be folded: a depthwise convolution of one pixel. Holds off for all but images."""
+    assert isinstance(node.operator, BatchNorm), f"{node.operator.name} is no batch_norm"
+    if len(node.type.shape) != 3:
+        return False
+    values = {role: value.astype(np.float64) for role, value in rewriter.values(node).items()}
+    factor = values["weight"] / np.sqrt(values["running_var"] + node.operator.eps)
+    offset = values["bias"] - factor * values["running_mean"]
+    x, channels = rewriter.as_codes(node.inputs[0]), node.type.shape[0]
+    integers = quantize_weights(factor[:, None], offset, x.coding.scale, x.coding.magnitude, per_channel=True)
+    weights = {"weight": integers.weight.reshape(channels, 1, 1, 1), "bias": cast(Array, integers.bias)}
+    names = {role: node.parameters[role] for role in weights}
+    rewriter.emit(node.name, Conv2d(channels, 1, groups=channels), (x.name,), weights, names, node.span)
+    rewriter.accumulators[node.name] = Accumulator(node.name, integers.scale, integers.bound)
     return True
 
 
@@ -70,7 +105,7 @@ def _as_sum_pool(node: Node, shape: tuple[int, ...]) -> tuple[SumPool2d, int] | 
 def _even(cells: list[tuple[int, int]]) -> tuple[int, int] | None:
     """(size, step) of cells that have one size and stand at equal steps from 0; None for any others."""
     sizes = {end - first for first, end in cells}
-    steps = {after[0] - before[0] for before, after in pairwise(cells)} or sizes
+    steps = {after[0] - before[0] for before, after in pairwise(cells)} or set(sizes)
     return (sizes.pop(), steps.pop()) if len(sizes) == len(steps) == 1 else None
 
 

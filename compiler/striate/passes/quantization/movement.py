@@ -11,7 +11,7 @@ from striate.passes.quantization.rewriter import Codes, Rewriter
 
 
 def move_codes(rewriter: Rewriter, node: Node) -> bool:
-    """max_pool2d, flatten, reshape, permute, slice, upsample by the nearest, pad by zeros: the same on codes.
+    """max_pool2d, flatten, reshape, permute, slice, reduce_max, upsample by the nearest, pad by 0: as on floats.
 
     Holds off for a bilinear upsample and for a pad by anything but 0.
     """
@@ -24,11 +24,16 @@ def move_codes(rewriter: Rewriter, node: Node) -> bool:
 
 
 def choose_among_codes(rewriter: Rewriter, node: Node) -> bool:
-    """argmax: the largest code is the largest number. Of an accumulator, whose channels differ in scale: on floats."""
-    if node.inputs[0] not in rewriter.codes:
+    """argmax: the largest integer is the largest number, at one scale. Holds off at a scale for each channel."""
+    value = node.inputs[0]
+    accumulator = rewriter.accumulators.get(value)
+    if accumulator and accumulator.scale.size == 1:
+        integers = accumulator.name
+    elif accumulator is None and value in rewriter.codes:
+        integers = rewriter.codes[value].name
+    else:
         return False
-    x = rewriter.as_codes(node.inputs[0])
-    rewriter.set_plain(node.name, rewriter.emit(node.name, node.operator, (x.name,), span=node.span))
+    rewriter.set_plain(node.name, rewriter.emit(node.name, node.operator, (integers,), span=node.span))
     return True
 
 

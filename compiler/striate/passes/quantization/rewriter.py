@@ -10,11 +10,15 @@ import numpy as np
 
 from striate.diagnostics import Span
 from striate.graph import Graph, Node
+from striate.operators.constant import Constant
 from striate.operators.quantized import LIMITS, Dequantize, Quantize, Requantize
 from striate.operators.schema import Operator
 from striate.passes.quantization.coding import Coding
 from striate.passes.quantization.fixed_point import fixed_points
 from striate.tensor import NUMPY, Array, DType, TensorType
+
+LARGEST_CODE = 255
+LARGEST_ACCUMULATOR = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,11 @@ class Rewriter:
         return self.emit(name, operator, (value,), {"multiplier": multiplier, "shift": shift}, span=self._span(value))
 
     def _quantize(self, value: str, wanted: Coding) -> Codes:
+        producer = self.source.producer(value)
+        if producer and isinstance(producer.operator, Constant):
+            integers = {"value": wanted.encode(self.values(producer)["value"].astype(np.float64))}
+            operator = Constant(producer.operator.size, wanted.dtype)
+            return Codes(self.emit(self.fresh(f"{value}.quantize"), operator, (), integers, span=producer.span), wanted)
         low, high = LIMITS[wanted.dtype]
         plain = self.as_plain(value)
         operator = Quantize(wanted.scale, wanted.dtype)
@@ -162,10 +171,7 @@ class Rewriter:
         """Keep `value` as `wanted`; where that is taken (a shared weight at another scale), elsewhere."""
         for name in chain((wanted, otherwise), (f"{otherwise}_{number}" for number in count(2))):
             known = self.graph.parameters.get(name)
-            same = (
-                known and known.value is not None and known.type.dtype == dtype and np.array_equal(known.value, value)
-            )
-            if known is None or same:
+            if known is None or (known.type.dtype == dtype and _equal(known.value, value)):
                 return self.graph.set_parameter(name, value, TensorType(dtype, value.shape))
         raise AssertionError("there is always another number")
 

@@ -9,7 +9,7 @@ from striate.operators import OPERATORS
 from striate.operators.pointwise import Pointwise
 from striate.passes.quantization.arithmetic import add_at_one_scale, multiply_codes
 from striate.passes.quantization.functions import clip_codes, look_up
-from striate.passes.quantization.layers import sum_by_weights, sum_windows
+from striate.passes.quantization.layers import scale_channels, sum_by_weights, sum_dimensions, sum_windows
 from striate.passes.quantization.movement import choose_among_codes, concatenate_codes, move_codes
 from striate.passes.quantization.rewriter import Rewriter
 
@@ -28,11 +28,15 @@ RULES: dict[str, Rule] = {
     "linear": sum_by_weights,
     "avg_pool2d": sum_windows,
     "adaptive_avg_pool2d": sum_windows,
+    "reduce_sum": sum_dimensions,
+    "reduce_mean": sum_dimensions,
+    "batch_norm": scale_channels,
     "add": add_at_one_scale,
     "sub": add_at_one_scale,
     "mul": multiply_codes,
     "matmul": multiply_codes,
     "max_pool2d": move_codes,
+    "reduce_max": move_codes,
     "flatten": move_codes,
     "reshape": move_codes,
     "permute": move_codes,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR
 from striate.tensor import Array
 
 _LARGEST_WEIGHT = 127
 _LARGEST_BIAS = 2.0**30
-_LARGEST_ACCUMULATOR = 2**31 - 1
 _WEAKEST_CHANNEL = 2.0**-20
 """A channel whose weights are smaller than this part of the layer's largest gets this part's scale."""
 
@@ -49,10 +49,10 @@ def quantize_weights(
         weight_codes = np.rint(weight / (scale / input_scale)[:, None])
         bias_codes = np.rint(offsets / scale)
         bounds = np.abs(weight_codes).sum(axis=1) * input_magnitude + np.abs(bias_codes)
-        if bounds.max() <= _LARGEST_ACCUMULATOR:
+        if bounds.max() <= LARGEST_ACCUMULATOR:
             break
-        too_large = bounds > _LARGEST_ACCUMULATOR if per_channel else np.full(len(bounds), True)
-        scale = np.where(too_large, scale * np.maximum(bounds.max() / _LARGEST_ACCUMULATOR, 1.0) * 1.01, scale)
+        too_large = bounds > LARGEST_ACCUMULATOR if per_channel else np.full(len(bounds), True)
+        scale = np.where(too_large, scale * np.maximum(bounds.max() / LARGEST_ACCUMULATOR, 1.0) * 1.01, scale)
     return IntegerWeights(
         weight_codes.astype(np.int8),
         None if bias is None else bias_codes.astype(np.int32),
