@@ -65,12 +65,10 @@ def _network(compilation: Compilation) -> dict[str, object]:
 
 
 def _trained(compilation: Compilation) -> int:
-    """Numbers that training sets; a batch norm's running statistics are not among them, as in PyTorch."""
+    """Numbers that training sets; what is measured (a batch norm's running statistics) is not among them."""
     graph = compilation.graph
-    statistics = {
-        name for node in graph for role, name in node.parameters.items() if role in ("running_mean", "running_var")
-    }
-    return sum(p.type.elements for name, p in graph.parameters.items() if name not in statistics)
+    measured = {node.parameters[role] for node in graph for role in node.operator.buffers}
+    return sum(p.type.elements for name, p in graph.parameters.items() if name not in measured)
 
 
 def _verdict(compilation: Compilation, machine: Machine) -> dict[str, object]:
