@@ -110,6 +110,11 @@ def test_every_pass_has_a_page_and_every_page_a_pass() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == BY_NAME.keys()
 
 
+def test_the_specification_lists_the_passes_in_their_order() -> None:
+    page = (Path(__file__).parents[2] / "spec" / "graph.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(BY_NAME)
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_page_shows_a_rewrite_and_every_pass_that_can_hold_off_shows_it(name: str) -> None:
     page = [example for example in EXAMPLES if example.page == name]
