@@ -68,7 +68,9 @@ def test_one_neuron_follows_the_closed_form() -> None:
     text = "network one(x: f32[1]) -> y { weights init(3)\n y = x |> linear(1, bias=false) }"
     compilation = read(text, calibration={"x": np.ones((1, 1), np.float32)})
     steps, x = 50, np.array([[0.3]], np.float32)
-    weight = float(compilation.optimised.parameters["y.weight"].value[0, 0])  # pyright: ignore[reportOptionalSubscript]
+    trained = compilation.optimised.parameters["y.weight"].value
+    assert trained is not None
+    weight = trained.item()
     spikes = math.floor((127 + steps * round(0.3 * 255)) / 255)
     with open_device(rate(compilation, steps)) as chip:
         assert chip.run({"x": x})["y"][0, 0] == pytest.approx(spikes / steps * weight, rel=1e-6)

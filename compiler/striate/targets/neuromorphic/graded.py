@@ -22,6 +22,7 @@ from striate.targets.neuromorphic.sums import (
     Sum,
     copy_of,
     largest_sum,
+    mapped_sum,
     moved,
     rescaled_bound,
     signed_sum,
@@ -75,6 +76,7 @@ class Graded:
                 "requantize": self._requantize,
                 "dequantize": self._dequantize,
                 **dict.fromkeys(("conv2d", "conv1d", "linear"), self._weigh),
+                **dict.fromkeys(("conv_transpose2d", "reduce_sum"), self._map),
                 "sum_pool2d": self._sum_pool,
                 "max_pool2d": self._max_pool,
                 **dict.fromkeys(("add", "sub"), self._add),
@@ -145,6 +147,9 @@ class Graded:
 
     def _weigh(self, node: Node) -> Value:
         return weighted_sum(self.encoding, self.graph, node, self._codes(node.inputs[0]).neurons, self._replant)
+
+    def _map(self, node: Node) -> Value:
+        return mapped_sum(self.encoding, self.graph, node, self._codes(node.inputs[0]).neurons)
 
     def _sum_pool(self, node: Node) -> Value:
         neurons = self._codes(node.inputs[0]).neurons

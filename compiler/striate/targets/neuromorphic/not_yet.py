@@ -12,7 +12,6 @@ MOVEMENTS = ("flatten", "reshape", "permute", "concat", "slice", "pad", "upsampl
 SCATTERED = "its operand is rearranged so that no channel is an image any more, and a copy would take too many synapses"
 ROWS = "a linear layer over more than one dimension would need one copy of its weights for each row"
 FILLED = "padding with another number than 0 would need neurons that send it"
-INTERPOLATED = "it interpolates between neighbours"
 ISLAND = "it needs floats in the middle of the network, which only the host has"
 
 _FLOATS = "it has no integer form, and a chip has no floats"
@@ -20,8 +19,6 @@ _PRODUCT = "a neuron adds up weighted events; it does not multiply two activatio
 _HOST = "it compares or normalises a whole layer, which takes the host; leave it out and apply it to the outputs"
 _TABLE = "a neuron clips and scales; it has no table of function values"
 _CONSTANT = "a constant that is no layer's bias would need neurons that send it"
-_SPREAD = "no projection spreads one event over a grid with gaps"
-_AXIS = "reducing a dimension needs a projection of its own; use avg_pool2d or linear"
 _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
 _NEGATIVE = "its result may be negative, and there is no negative rate"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
@@ -34,21 +31,16 @@ NOT_YET: dict[tuple[str, str], str] = {
     **{(coding, name): _HOST for coding in ("graded", "rate") for name in ("softmax", "log_softmax", "argmax")},
     **{(coding, name): _PRODUCT for coding in ("graded", "rate") for name in ("mul", "matmul")},
     **{(coding, "constant"): _CONSTANT for coding in ("graded", "rate")},
-    **{(coding, "conv_transpose2d"): _SPREAD for coding in ("graded", "rate")},
     **{(coding, "linear"): ROWS for coding in ("graded", "rate")},
     **{(coding, "pad"): FILLED for coding in ("graded", "rate")},
-    **{(coding, "upsample"): INTERPOLATED for coding in ("graded", "rate")},
-    **{("graded", name): _AXIS for name in ("reduce_sum", "reduce_max")},
     ("graded", "lookup"): _TABLE,
     **{("rate", name): _CURVE for name in ("leaky_relu", "prelu", "elu", "sigmoid", "tanh")},
     **{("rate", name): _CURVE for name in ("hard_sigmoid", "hard_swish", "silu", "gelu", "clip")},
-    **{("rate", name): _AXIS for name in ("reduce_mean", "reduce_sum", "reduce_max")},
     **{("rate", name): INTEGERS for name in ("quantize", "requantize", "dequantize", "lookup", "sum_pool2d")},
-    ("rate", "avg_pool2d"): "windows at the border that average fewer numbers would need weights of their own",
-    ("rate", "adaptive_avg_pool2d"): "cells that differ in size or overlap would need weights of their own",
     ("rate", "batch_norm"): "it was not folded into a convolution or linear layer before it",
     ("rate", "div"): _PRODUCT,
-    ("rate", "max_pool2d"): _LARGEST,
+    **{("rate", name): _LARGEST for name in ("max_pool2d", "reduce_max")},
+    ("graded", "reduce_max"): "a maximum over a dimension is no window; use max_pool2d",
 }
 """(coding, operator) -> why."""
 

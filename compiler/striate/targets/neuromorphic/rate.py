@@ -23,8 +23,16 @@ from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d
 from striate.passes.quantization.calibrate import Range, check_calibration, ranges
 from striate.targets.neuromorphic.balance import Balanced, balance
 from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
-from striate.targets.neuromorphic.not_yet import INTEGERS, MOVEMENTS, NOT_YET
-from striate.targets.neuromorphic.sums import Sum, copy_of, moved, signed_sum, weighted_sum, window_sum
+from striate.targets.neuromorphic.not_yet import INTEGERS, MOVEMENTS
+from striate.targets.neuromorphic.sums import (
+    Sum,
+    copy_of,
+    mapped_sum,
+    moved,
+    signed_sum,
+    weighted_sum,
+    window_sum,
+)
 from striate.targets.neuromorphic.synapses import Synapses, Window, connect, window_of
 from striate.targets.neuromorphic.walk import Refusal, Walk
 from striate.tensor import Array
@@ -45,8 +53,8 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Mean(Sum):
-    """A sum that averages rates, so that it cannot be negative."""
+class Positive(Sum):
+    """A sum with no negative weight and no bias, so that it cannot be negative."""
 
 
 Value = Rates | Sum
@@ -74,8 +82,10 @@ class Rate:
             "rate",
             {
                 **dict.fromkeys(("conv2d", "conv1d", "linear"), self._weigh),
+                "conv_transpose2d": self._map,
                 "avg_pool2d": self._avg_pool,
                 "adaptive_avg_pool2d": self._adaptive_avg_pool,
+                **dict.fromkeys(("reduce_sum", "reduce_mean"), self._map_positive),
                 **dict.fromkeys(("add", "sub"), self._add),
                 **dict.fromkeys(("relu", "relu6", "clip"), self._rectify),
                 **dict.fromkeys(MOVEMENTS, self._move),
@@ -132,11 +142,19 @@ class Rate:
     def _weigh(self, node: Node) -> Value:
         return weighted_sum(self.encoding, self.graph, node, self._rates(node.inputs[0]).neurons, self._replant)
 
+    def _map(self, node: Node) -> Sum:
+        return mapped_sum(self.encoding, self.graph, node, self._rates(node.inputs[0]).neurons)
+
+    def _map_positive(self, node: Node) -> Positive:
+        """A linear operator none of whose weights is negative."""
+        total = self._map(node)
+        return Positive(total.layer, total.shape, total.synapses)
+
     def _avg_pool(self, node: Node) -> Value:
         operator, neurons = cast(AvgPool2d, node.operator), self._rates(node.inputs[0]).neurons
         divisors = operator.divisors(*neurons.shape[1:])
         if divisors.min() != divisors.max():
-            raise Refusal(NOT_YET["rate", "avg_pool2d"], "use count_include_pad=true without ceil_mode")
+            return self._map_positive(node)
         return self._mean(node, neurons, window_of(operator, neurons.shape), int(divisors.flat[0]))
 
     def _adaptive_avg_pool(self, node: Node) -> Value:
@@ -145,12 +163,12 @@ class Rate:
         height, width = (side[0][1] for side in cells)
         for side, size in zip(cells, (height, width), strict=True):
             if side != [(index * size, (index + 1) * size) for index in range(len(side))]:
-                raise Refusal(NOT_YET["rate", "adaptive_avg_pool2d"], "choose an output size that divides the image")
+                return self._map_positive(node)
         return self._mean(node, neurons, Window((height, width), (height, width)), height * width)
 
-    def _mean(self, node: Node, neurons: Array, window: Window, divisor: int) -> Mean:
+    def _mean(self, node: Node, neurons: Array, window: Window, divisor: int) -> Positive:
         total = window_sum(self.encoding, node, neurons, window, 1 / divisor, self._replant)
-        return Mean(total.layer, total.shape, total.synapses)
+        return Positive(total.layer, total.shape, total.synapses)
 
     def _add(self, node: Node) -> Value:
         return signed_sum(self.encoding, node, *(self._sum(node, name) for name in node.inputs))
@@ -177,6 +195,8 @@ class Rate:
         return self._fire(node.name, value, min(self.ranges[node.name].magnitude, high))
 
     def _move(self, node: Node) -> Value:
+        if getattr(node.operator, "mode", "nearest") != "nearest":
+            return self._map_positive(node)
         return Rates(moved(node, [self._rates(name).neurons for name in node.inputs]))
 
     # -- building
@@ -232,7 +252,7 @@ class Rate:
         value = self._value(name)
         if isinstance(value, Rates):
             return value
-        if not isinstance(value, Mean):
+        if not isinstance(value, Positive):
             raise Refusal(
                 f"its operand '{name}' may be negative, and there is no negative rate", "put a relu before it"
             )

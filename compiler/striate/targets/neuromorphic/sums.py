@@ -14,8 +14,9 @@ import numpy as np
 from striate.graph import Graph, Node
 from striate.operators.convolution import Conv1d, Conv2d
 from striate.targets.neuromorphic.encoding import Encoding, image_of
-from striate.targets.neuromorphic.not_yet import FILLED, INTERPOLATED, ROWS, SCATTERED
+from striate.targets.neuromorphic.not_yet import FILLED, ROWS, SCATTERED
 from striate.targets.neuromorphic.synapses import (
+    LARGEST_DENSE_COPY,
     Rescale,
     Synapses,
     Window,
@@ -76,6 +77,22 @@ def window_sum(
     return Sum(node.name, node.type.shape, tuple(synapses))
 
 
+def mapped_sum(encoding: Encoding, graph: Graph, node: Node, neurons: Array) -> Sum:
+    """Any linear operator as a dense layer: its weights are what it makes of inputs with a single 1.
+
+    Right for all of them, but each synapse takes memory of its own; Refusal where that is too much.
+    """
+    inputs, image = neurons.size, image_of(node.type.shape)
+    if inputs * node.type.elements > LARGEST_DENSE_COPY:
+        raise Refusal(SCATTERED)
+    ones = np.eye(inputs, dtype=np.float32 if node.type.is_float else np.uint8)
+    parameters = {role: value for role in node.parameters if (value := graph.value(node, role)) is not None}
+    bias = parameters.pop("bias", None)
+    answers = node.operator.reference(ones.reshape(inputs, *neurons.shape), **parameters)
+    weight = answers.reshape(inputs, *image).transpose(2, 3, 1, 0).reshape(-1, inputs)
+    return Sum(node.name, node.type.shape, tuple(dense(encoding, neurons, weight)), bias)
+
+
 def copy_of(
     encoding: Encoding,
     layer: str,
@@ -130,8 +147,6 @@ def moved(node: Node, operands: Sequence[Array]) -> Array:
     """Data movement: the operator's own reference, applied to the numbers of the neurons."""
     if getattr(node.operator, "value", 0) != 0:
         raise Refusal(FILLED)
-    if getattr(node.operator, "mode", "nearest") != "nearest":
-        raise Refusal(INTERPOLATED, "use mode=nearest")
     return node.operator.reference(*(neurons[None] for neurons in operands))[0]
 
 
