@@ -8,10 +8,15 @@ Compiled by numba at the first call and cached. All integers; nothing here can r
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from striate_runtime.neuromorphic import counts as counts_columns
+from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic import vectors
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
@@ -31,7 +36,7 @@ from striate_runtime.neuromorphic.counts import (
 from striate_runtime.neuromorphic.tables import GRADED, INPUT, LANES, MAXIMA, READOUT, ROWS
 
 _MASK = (1 << LANES) - 1
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+_jit = njit(nogil=True, error_model="numpy")
 
 
 def _emitted_by(emitter):
@@ -78,7 +83,7 @@ def _ones(typing, mask):
 
 
 @_jit
-def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
+def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
     """Run every sample from rest through `counts.shape[1]` steps.
 
     inputs i32 [N, input neurons], with LANES numbers to spare in each row
@@ -145,6 +150,23 @@ def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, 
             while taken < len(snapshots) and snapshots[taken] == step + 1:
                 _copy_outputs(populations, state.potential, outputs[sample, taken])
                 taken += 1
+
+
+def _cached(stamp):
+    """`_run_samples`, compiled once for all runs: a cached function is found by its own file and by `stamp`."""
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
+        if stamp != -1:  # never -1: it is named here so that it counts
+            _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation)
+
+    return run_samples
+
+
+def _stamp():
+    """A number that changes with any file that the kernels are compiled from."""
+    sources = (Path(module.__file__).read_bytes() for module in (counts_columns, tables_layout, vectors))
+    return zlib.crc32(b"".join(sources))
 
 
 @_jit
@@ -347,3 +369,7 @@ def _account(projections, accounts, j, first_neuron, event_neuron, pair_step, st
             counts[arrival, target, MESSAGES_IN] += messages
             counts[arrival, target, SYNOPS_DENSE + accounts.pair_format[pair]] += pair_step[pair, 1]
             counts[arrival, target, WORDS] += pair_step[pair, 2]
+
+
+run_samples = _cached(_stamp())
+"""The kernel that the chip calls."""

@@ -5,6 +5,9 @@ not overlap. Every function takes an LLVM builder, then pointers to i32, i16 or 
 reach past the end of what they work on by up to LANES - 1 numbers; what lies there keeps its value.
 """
 
+# pyright: basic
+# llvmlite has no types.
+
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +17,7 @@ from llvmlite import ir
 from striate_runtime.neuromorphic.tables import LANES
 
 Value = Any
-"""An LLVM value; llvmlite has no types."""
+"""An LLVM value."""
 
 _BIT, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 16, 32, 64))
 _MASK_BITS = ir.IntType(LANES)
