@@ -34,7 +34,7 @@ class Epilogue:
             self.places.append(place)
         return f"p{self.places.index(place)}_ptr"
 
-    def apply(self, node: Node, operands: Mapping[str, str]) -> None:
+    def apply(self, node: Node, operands: Mapping[str, str], into: str = "value") -> None:
         """Write one pointwise node. `operands` names or loads each of them, by the names in its expression."""
         operator, template = node.operator, POINTWISE[node.operator.name]
         fields = _attributes(operator)
@@ -44,8 +44,8 @@ class Epilogue:
         for role, array in arrays_of(self._graph, node).items():
             place = self._store(f"{node.name}.{role}", array)
             texts[role] = self.pointer(place) if role == "table" else self._load_parameter(role, place)
-        expression = template.format(**{**texts, **operands})
-        self.lines.append(f"value = {expression}" if node.type.is_float else f"value = ({expression}).to(tl.int32)")
+        expression = template.format(**texts, a="{a}", b="{b}").format(**operands)
+        self.lines.append(f"{into} = {expression}" if node.type.is_float else f"{into} = ({expression}).to(tl.int32)")
 
     def add_bias(self, layer: str, bias: Array) -> None:
         """Add one number for each channel."""

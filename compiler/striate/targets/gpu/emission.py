@@ -21,12 +21,16 @@ from striate_runtime.program.gpu import Argument, Candidate, Launch
 Precision = Literal["f16", "f32", "i8"]
 Constant = int | float | bool | str
 
-_KERNELS = Path(__file__).with_name("kernels")
+KERNEL_FOLDER = Path(__file__).with_name("kernels")
 
 
 @dataclass
 class Emission:
-    """One graph on its way to a program. `values` says where each value of the graph lies once it is computed."""
+    """One graph on its way to a program. `values` says where each value of the graph lies once it is computed.
+
+    `compute` lowers a node out of turn; `begun` are the nodes whose lowering has begun, `absorbed` those that another
+    node's launch takes along.
+    """
 
     graph: Graph
     precision: Precision
@@ -40,6 +44,8 @@ class Emission:
     outputs: dict[str, str] = field(default_factory=dict[str, str])
     copies: dict[tuple[str, Order], Value] = field(default_factory=dict[tuple[str, Order], Value])
     absorbed: set[str] = field(default_factory=set[str])
+    begun: set[str] = field(default_factory=set[str])
+    compute: Callable[[str], None] = field(default=lambda _: None)
     _launched: set[str] = field(default_factory=set[str])
     _stored: dict[str, Place] = field(default_factory=dict[str, Place])
 
@@ -63,6 +69,14 @@ class Emission:
             self.arrays[name] = array
             self._stored[key] = Place("array", name, _DTYPES[array.dtype.name], array.shape, row_major(array.ndim))
         return self._stored[key]
+
+    def can_compute(self, name: str) -> bool:
+        """Whether a value is there, or can be computed without one that is being computed right now."""
+        if name in self.values:
+            return True
+        if name in self.begun or name in self.absorbed:
+            return False
+        return all(self.can_compute(source) for source in self.graph.node(name).inputs)
 
     def result(self, node: Node, order: Order) -> Place:
         """Where a node's value goes: the output's own buffer if it is an output and lies as one, else a new one."""
@@ -144,7 +158,7 @@ class Emission:
 @cache
 def template(kernel: str) -> str:
     """The text of a template kernel."""
-    return (_KERNELS / f"{kernel}.py").read_text(encoding="utf-8")
+    return (KERNEL_FOLDER / f"{kernel}.py").read_text(encoding="utf-8")
 
 
 def render(kernel: str, slots: Mapping[str, Sequence[str]]) -> str:

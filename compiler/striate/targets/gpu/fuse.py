@@ -1,51 +1,121 @@
-"""Which nodes run at the end of another's kernel."""
+"""Which nodes run at the end of another's kernel: the pointwise nodes behind it, and those that their operands need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from striate.graph import Node
 from striate.targets.gpu.chain import Epilogue, is_per_channel, is_pointwise, load
 from striate.targets.gpu.emission import Emission
-from striate.targets.gpu.layout import Place, Value
+from striate.targets.gpu.layout import Value
 
-Chain = tuple[Node, ...]
-"""Nodes that share a kernel: what the kernel computes, then the pointwise nodes at its end. Never empty."""
+Accepts = Callable[[Value], bool]
 
 
-def absorb(emission: Emission, node: Node, accepts: Callable[[Value], bool], *, knows_channel: bool = True) -> Chain:
+@dataclass(frozen=True)
+class Chain:
+    """Nodes that share a kernel: what it computes, then pointwise nodes, each the only reader of the one before.
+
+    `beside` are pointwise nodes that another operand goes through on its way in, by the name of what reads them.
+    """
+
+    nodes: tuple[Node, ...]
+    beside: dict[str, Node]
+
+    @property
+    def last(self) -> Node:
+        """The node whose value is stored."""
+        return self.nodes[-1]
+
+    @property
+    def names(self) -> list[str]:
+        """Every node's name, what is beside a node before it."""
+        return [name for node in self.nodes for name in (*self._before(node), node.name)]
+
+    def _before(self, node: Node) -> list[str]:
+        other = self.beside.get(node.name)
+        return [] if other is None else [*self._before(other), other.name]
+
+
+def absorb(emission: Emission, node: Node, accepts: Accepts, *, knows_channel: bool = True) -> Chain:
     """The node and the pointwise nodes behind it, as long as each is the only reader of the one before.
 
-    Their other operands must be computed already and be accepted by the kernel; `knows_channel` says whether the kernel
-    can tell which channel a number belongs to. A chain never changes the shape.
+    Their other operands must be accepted by the kernel; those not computed yet are computed first where that is
+    possible. `knows_channel` says whether the kernel can tell which channel a number belongs to. A chain never changes
+    the shape.
     """
-    chain = [node]
+    nodes, beside = [node], dict[str, Node]()
+
+    def fits(user: Node) -> bool:
+        return is_pointwise(user) and (knows_channel or not is_per_channel(emission.graph, user))
+
+    def can_read(reader: Node, name: str) -> bool:
+        """Whether `reader` can read operand `name` in this kernel, maybe through pointwise nodes beside the chain."""
+        if name not in emission.values and _is_between(emission, reader, name) and emission.can_compute(name):
+            between = emission.graph.node(name)
+            if fits(between) and can_read(between, between.inputs[0]):
+                beside[reader.name] = between
+                return True
+        if not emission.can_compute(name):
+            return False
+        emission.compute(name)
+        return name in emission.values and accepts(emission.values[name])
+
     while True:
-        user = emission.graph.only_user(chain[-1].name)
-        if user is None or not is_pointwise(user) or user.type.shape != chain[-1].type.shape:
+        user = emission.graph.only_user(nodes[-1].name)
+        if user is None or user.type.shape != nodes[-1].type.shape or not fits(user):
             break
-        others = [emission.values.get(name) for name in user.inputs if name != chain[-1].name]
-        if not all(other is not None and accepts(other) for other in others):
+        if not all(can_read(user, name) for name in user.inputs if name != nodes[-1].name):
             break
-        if not knows_channel and is_per_channel(emission.graph, user):
-            break
-        chain.append(user)
-    emission.absorbed.update(one.name for one in chain[1:])
-    return tuple(chain)
+        nodes.append(user)
+        emission.absorbed.add(user.name)
+        emission.absorbed.update(_names_beside(beside, user))
+    kept = {name for one in nodes for name in (one.name, *_names_beside(beside, one))}
+    return Chain(tuple(nodes), {name: other for name, other in beside.items() if name in kept})
 
 
-def write_epilogue(emission: Emission, chain: Chain, result: Place, epilogue: Epilogue) -> None:
-    """Write the pointwise nodes behind a chain's first, whose other operands lie like the result; say where it is."""
-    previous = chain[0].name
-    for node in chain[1:]:
-        operands = {
-            role: "value" if name == previous else _load_alike(emission.values[name], epilogue)
+def can_wait(emission: Emission, node: Node) -> bool:
+    """Whether a pointwise node's only reader, which joins it with a value that is not there yet, may take it along."""
+    user = emission.graph.only_user(node.name)
+    if user is None or not _is_between(emission, user, node.name):
+        return False
+    return is_pointwise(user) and any(name not in emission.values for name in user.inputs if name != node.name)
+
+
+def write_chain(emission: Emission, chain: Chain, epilogue: Epilogue, read: Callable[[Value], str]) -> None:
+    """Write the pointwise nodes of a chain, all but its first; `read` writes the expression that loads an operand."""
+
+    def operand(reader: Node, name: str) -> str:
+        between = chain.beside.get(reader.name)
+        if between is None:
+            return read(emission.values[name])
+        epilogue.apply(between, {"a": operand(between, between.inputs[0])}, into="other")
+        return "other"
+
+    previous = chain.nodes[0].name
+    for node in chain.nodes[1:]:
+        texts = {
+            role: "value" if name == previous else operand(node, name)
             for role, name in zip(("a", "b"), node.inputs, strict=False)
         }
-        epilogue.apply(node, operands)
+        epilogue.apply(node, texts)
         previous = node.name
-    emission.values[previous] = Value(chain[-1].type, result)
 
 
-def _load_alike(value: Value, epilogue: Epilogue) -> str:
-    return load(epilogue.pointer(value.place), "at", value.type.is_float)
+def load_alike(epilogue: Epilogue) -> Callable[[Value], str]:
+    """Loads operands that lie like the result: from the same place."""
+    return lambda value: load(epilogue.pointer(value.place), "at", value.type.is_float)
+
+
+def _is_between(emission: Emission, reader: Node, name: str) -> bool:
+    """Whether `name` is a pointwise function of one value, of the reader's shape, that only `reader` reads."""
+    node = emission.graph.producer(name)
+    if node is None or not is_pointwise(node) or len(node.inputs) != 1:
+        return False
+    return emission.graph.only_user(name) == reader and node.type.shape == reader.type.shape
+
+
+def _names_beside(beside: dict[str, Node], reader: Node) -> list[str]:
+    other = beside.get(reader.name)
+    return [] if other is None else [other.name, *_names_beside(beside, other)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from striate.graph import Graph, Node
 from striate.targets.gpu.emission import Emission, Precision
 from striate.targets.gpu.flat import copy
+from striate.targets.gpu.fuse import can_wait
 from striate.targets.gpu.layout import Value, channels_last
 from striate.targets.gpu.lower_convolutions import lower_conv2d, lower_conv_transpose2d
 from striate.targets.gpu.lower_movement import (
@@ -78,9 +79,21 @@ def lower(graph: Graph, precision: Precision, *, default_batch: int = 1) -> Lowe
         place = emission.new_buffer(name, type.dtype, type.shape, channels_last(len(type.shape)))
         emission.values[name] = Value(type, place)
         emission.inputs[name] = place.name
-    for node in graph.topological():
-        if node.name not in emission.absorbed:
+
+    def compute(name: str) -> None:
+        if name in emission.values or name in emission.absorbed:
+            return
+        node = graph.node(name)
+        for source in node.inputs:
+            compute(source)
+        if name not in emission.absorbed:  # a source's launch may have taken it along
+            emission.begun.add(name)
             LOWERINGS[node.operator.name](emission, node)
+
+    emission.compute = compute
+    for node in graph.topological():
+        if not can_wait(emission, node):
+            compute(node.name)
     for port, name in graph.outputs.items():
         if port not in emission.outputs:
             _copy_out(emission, port, name)

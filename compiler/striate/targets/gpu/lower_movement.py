@@ -10,7 +10,7 @@ from striate.operators.rules import axis_of
 from striate.operators.windows import pair
 from striate.targets.gpu.emission import Emission
 from striate.targets.gpu.flat import Flat, materialize
-from striate.targets.gpu.fuse import Chain, absorb
+from striate.targets.gpu.fuse import Chain, absorb, write_chain
 from striate.targets.gpu.layout import (
     Map,
     Order,
@@ -134,20 +134,16 @@ def _anything(_: Value) -> bool:
 
 def _launch(emission: Emission, chain: Chain, write: Write) -> None:
     """The launch of a chain whose first node `write` writes."""
-    operands = [emission.values[name] for node in chain for name in node.inputs if name in emission.values]
-    flat = Flat(emission, emission.result(chain[-1], _order(emission, chain[-1], operands)))
+    graph = emission.graph
+    operands = [
+        emission.values[one] for name in chain.names for one in graph.node(name).inputs if one in emission.values
+    ]
+    flat = Flat(emission, emission.result(chain.last, _order(emission, chain.last, operands)))
     flat.lines += write(flat)
-    previous = chain[0].name
-    for node in chain[1:]:
-        texts = {
-            role: "value" if name == previous else flat.read(emission.values[name], flat.coordinates)
-            for role, name in zip(("a", "b"), node.inputs, strict=False)
-        }
-        flat.epilogue.apply(node, texts)
-        previous = node.name
+    write_chain(emission, chain, flat.epilogue, lambda value: flat.read(value, flat.coordinates))
     views = dict.fromkeys(name for operand in operands for name in operand.nodes)
-    flat.launch(chain[0], [*views, *(node.name for node in chain)])
-    emission.values[previous] = Value(chain[-1].type, flat.place)
+    flat.launch(chain.nodes[0], [*views, *chain.names])
+    emission.values[chain.last.name] = Value(chain.last.type, flat.place)
 
 
 def _order(emission: Emission, node: Node, operands: Sequence[Value]) -> Order:

@@ -11,7 +11,7 @@ from striate.targets.gpu.candidates import Tile, matrix_tiles, stack_tiles
 from striate.targets.gpu.chain import Epilogue
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import plain
-from striate.targets.gpu.fuse import absorb, write_epilogue
+from striate.targets.gpu.fuse import absorb, load_alike, write_chain
 from striate.targets.gpu.layout import Order, Place, Value, broadcast, coordinates_of, row_major
 from striate.targets.gpu.weights import bias_for_unsigned, bias_of, pack_rows, parameter
 from striate.tensor import Array
@@ -49,14 +49,15 @@ def launch_product(emission: Emission, node: Node, product: Product) -> None:
         lambda value: value.is_plain and value.place.lies_like(alike),
         knows_channel=product.knows_channel,
     )
-    place = emission.result(chain[-1], product.order)
+    place = emission.result(chain.last, product.order)
     epilogue = Epilogue(emission.graph, emission.store)
     if product.bias is not None:
         epilogue.add_bias(node.name, product.bias)
-    write_epilogue(emission, chain, place, epilogue)
+    write_chain(emission, chain, epilogue, load_alike(epilogue))
+    emission.values[chain.last.name] = Value(chain.last.type, place)
     emission.launch(
         node,
-        nodes=[*product.views, *(one.name for one in chain)],
+        nodes=[*product.views, *chain.names],
         kernel=product.kernel,
         slots={"epilogue": epilogue.lines},
         arguments={

@@ -13,7 +13,7 @@ from striate.targets.gpu.candidates import row_tiles
 from striate.targets.gpu.chain import Epilogue
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import index_lines, mentions, plain
-from striate.targets.gpu.fuse import absorb, write_epilogue
+from striate.targets.gpu.fuse import absorb, load_alike, write_chain
 from striate.targets.gpu.layout import Place, Value, channels_last, coordinates_of, plus, times
 
 KINDS = {"reduce_mean": "mean", "reduce_sum": "sum", "reduce_max": "max"}
@@ -26,11 +26,12 @@ def lower_reduction(emission: Emission, node: Node) -> None:
     gone = [axis - 1 for axis in operator.axes(len(emission.graph.input_types(node)[0].shape))]
     alike = Place("buffer", "", "", node.type.shape, channels_last(len(node.type.shape)))
     chain = absorb(emission, node, lambda value: value.is_plain and value.place.lies_like(alike))
-    place = emission.result(chain[-1], alike.order)
+    place = emission.result(chain.last, alike.order)
     epilogue = Epilogue(emission.graph, emission.store)
-    write_epilogue(emission, chain, place, epilogue)
+    write_chain(emission, chain, epilogue, load_alike(epilogue))
+    emission.values[chain.last.name] = Value(chain.last.type, place)
     slots = {"index": index_lines(place, epilogue.lines), "epilogue": epilogue.lines}
-    names = [one.name for one in chain]
+    names = chain.names
     _launch(emission, node, gone, place, "reduction", {"KIND": KINDS[operator.name]}, names, slots, epilogue.places)
 
 

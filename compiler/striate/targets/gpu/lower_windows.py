@@ -11,8 +11,8 @@ from striate.targets.gpu.candidates import image_tiles
 from striate.targets.gpu.chain import Epilogue
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import plain
-from striate.targets.gpu.fuse import absorb, write_epilogue
-from striate.targets.gpu.layout import Place, channels_last
+from striate.targets.gpu.fuse import absorb, load_alike, write_chain
+from striate.targets.gpu.layout import Place, Value, channels_last
 from striate.targets.gpu.lower_convolutions import unroll
 from striate.targets.gpu.lower_movement import lower_nearest
 
@@ -68,12 +68,13 @@ def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str,
     x = plain(emission, node.inputs[0], order)
     shape = Place("buffer", "", "", node.type.shape, order)
     chain = absorb(emission, node, lambda value: value.is_plain and value.place.lies_like(shape))
-    place = emission.result(chain[-1], order)
+    place = emission.result(chain.last, order)
     epilogue = Epilogue(emission.graph, emission.store)
-    write_epilogue(emission, chain, place, epilogue)
+    write_chain(emission, chain, epilogue, load_alike(epilogue))
+    emission.values[chain.last.name] = Value(chain.last.type, place)
     emission.launch(
         node,
-        nodes=[one.name for one in chain],
+        nodes=chain.names,
         kernel=kernel,
         slots={"epilogue": epilogue.lines},
         arguments={"x_ptr": x.place, "y_ptr": place},

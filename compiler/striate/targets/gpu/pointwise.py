@@ -49,8 +49,8 @@ exact, ties to even. `requantize` is its equation in 64 bits; `>>` keeps the sig
 """
 
 _GELU_SHARE = {
-    "none": "tl.erf(value * 0.7071067811865476)",
-    "tanh": "(2 * tl.sigmoid(1.5957691216057308 * (value + 0.044715 * value * value * value)) - 1)",
+    "none": "tl.erf({a} * 0.7071067811865476)",
+    "tanh": "(2 * tl.sigmoid(1.5957691216057308 * ({a} + 0.044715 * {a} * {a} * {a})) - 1)",
 }
 """Twice the normal distribution's share, less one: by erf(x / sqrt 2), or by tanh(z) = 2 sigmoid(2 z) - 1."""
 
