@@ -8,9 +8,7 @@ neuron sends `x[c, h, w]`, and `SILENT` says that it is a constant 0 that nobody
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -72,9 +70,9 @@ class Encoding:
 
     def senders(self, neurons: Array) -> list[str]:
         """The populations that these neurons belong to, in the order they were made."""
-        present = np.unique(neurons)
-        owners = {bisect_right(self._first, int(number)) - 1 for number in _ends(present, self._first)}
-        return [self._names[index] for index in sorted(owners)]
+        owners = np.searchsorted(np.asarray(self._first), neurons.reshape(-1), side="right")
+        present = np.flatnonzero(np.bincount(owners, minlength=1))
+        return [self._names[owner - 1] for owner in present if owner > 0]
 
     def local(self, population: str, neurons: Array) -> tuple[Array, Array]:
         """Which entries are of that population, and (there) the neuron's number within it, channels last."""
@@ -121,9 +119,3 @@ def image_of(shape: Shape) -> Image:
     if len(shape) <= 1:
         return math.prod(shape), 1, 1
     return shape[0], math.prod(shape[1:-1]), shape[-1]
-
-
-def _ends(present: Array, first: list[int]) -> list[int]:
-    """One number of each population among sorted neuron numbers."""
-    starts = np.searchsorted(present, np.asarray(first))
-    return [int(present[a]) for a, b in pairwise(starts) if b > a]

@@ -177,5 +177,5 @@ def _chip_is_full(
     if low:
         help = f"with at most {low} channels in '{population.layer}' (now {channels}) it would fit"
     else:
-        help = f"the layers besides '{population.layer}' take {used - len(blocks[largest])} cores by themselves"
+        help = f"its cores would fill {-(-used // cores)} chips, and a program is mapped to one"
     return Diagnostic("does-not-fit", message, spans.get(population.layer), help=help)

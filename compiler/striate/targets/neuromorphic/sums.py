@@ -83,8 +83,9 @@ def mapped_sum(encoding: Encoding, graph: Graph, node: Node, neurons: Array) -> 
     Right for all of them, but each synapse takes memory of its own; Refusal where that is too much.
     """
     inputs, image = neurons.size, image_of(node.type.shape)
-    if inputs * node.type.elements > LARGEST_DENSE_COPY:
-        raise Refusal(SCATTERED)
+    synapses = inputs * node.type.elements
+    if synapses > LARGEST_DENSE_COPY:
+        raise Refusal(f"it would take {synapses:,} synapses, each stored by itself")
     ones = np.eye(inputs, dtype=np.float32 if node.type.is_float else np.uint8)
     parameters = {role: value for role in node.parameters if (value := graph.value(node, role)) is not None}
     bias = parameters.pop("bias", None)
