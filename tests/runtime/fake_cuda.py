@@ -98,6 +98,8 @@ class FakeCuda:
     memory_bytes: int = 1 << 30
     devices: int = 1
     broken_init: int = 0
+    broken_entry: str = ""
+    is_broken: bool = False
     allocated: dict[int, Any] = field(default_factory=dict[int, Any])
     launched: list[Started] = field(default_factory=list[Started])
     graphs: list[list[Work]] = field(default_factory=list[list[Work]])
@@ -163,6 +165,8 @@ class FakeCuda:
         return CUresult.CUDA_SUCCESS, address
 
     def cuMemFree(self, address: int) -> tuple[Any, ...]:
+        if self.is_broken:
+            return (CUresult.CUDA_ERROR_ILLEGAL_ADDRESS,)
         block, count = self.allocated.pop(address)
         start = address - block.ctypes.data
         assert (block[:start] == 0xEE).all(), "something was written before an allocation"
@@ -228,6 +232,8 @@ class FakeCuda:
         return OK
 
     def cuStreamSynchronize(self, stream: str) -> tuple[Any, ...]:
+        if self.is_broken:
+            return (CUresult.CUDA_ERROR_ILLEGAL_ADDRESS,)
         return OK if self.capturing is None else (CUresult.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,)
 
     def cuEventCreate(self, flags: int) -> tuple[Any, ...]:
@@ -303,6 +309,7 @@ class FakeCuda:
     def _run(self, started: Started) -> None:
         self.launched.append(started)
         self.time_us += self.cost_us(started)
+        self.is_broken |= started.entry == self.broken_entry
         self.kernels[started.entry](started)
 
 

@@ -14,6 +14,9 @@ from gpu_samples import SIDE, WIDTH, build_cubins, edit_body, expected, make_pro
 
 from striate_runtime.device import DeviceError, InputError, open_device
 from striate_runtime.gpu import driver, interpreter_process, session
+from striate_runtime.gpu.loaded import Loaded
+from striate_runtime.gpu.plan import read_plan, to_buffer
+from striate_runtime.gpu.tune import tune
 from striate_runtime.program import Program
 
 pytest.importorskip("triton", reason="Triton builds the sample program's cubins")
@@ -95,6 +98,10 @@ def make_fake(dtype: str, cubins: Cubins, wrong: Wrong = lambda started: 0.0) ->
 
     files = {content: name for name, (content, _) in cubins.items()}
     return FakeCuda({"add": add, "mix": mix}, files, cost_us=lambda started: 20.0 - block_of(started) / 8)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 def block_of(started: Started) -> int:
@@ -339,6 +346,74 @@ def test_an_input_too_large_for_the_program_s_numbers_is_refused(fake: FakeCuda,
     images = sample_images(dtype, 1).astype({"f16": np.float32, "i8": np.int32}[dtype]) * 100_000
     with open_device(program) as device, pytest.raises(InputError, match=r"'image' .*too large|outside -128..127"):
         device.run({"image": images})
+
+
+def test_a_kernel_that_breaks_the_context_is_what_the_error_speaks_of(
+    dtype: str, cubins: Cubins, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be freed afterwards; that must not hide why."""
+    fake = make_fake(dtype, cubins)
+    fake.broken_entry = "mix"
+    monkeypatch.setattr(driver, "load_api", lambda: fake)
+    with (
+        pytest.raises(
+            DeviceError, match=r"running a kernel failed: CUDA_ERROR_ILLEGAL_ADDRESS; a kernel read or wrote"
+        ),
+        open_device(program) as device,
+    ):
+        device.run({"image": sample_images(dtype, 2)})
+
+
+@pytest.mark.parametrize("dtype", ["f16"], indirect=True)
+def test_values_that_overflow_make_the_profile_invalid(fake: FakeCuda, program: Program) -> None:
+    images = np.full((2, 3, SIDE, SIDE), 60_000, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"), open_device(program) as device:
+        _, profile = device.profile({"image": images})
+    assert not profile.valid
+    assert "values of 'result' are NaN or infinite in f16" in profile.problems[0].message
+    assert profile.problems[0].knob == "precision=f32"
+
+
+def test_the_interpreter_is_asked_once_however_many_batch_sizes_there_are(
+    with_interpreter: None, fake: FakeCuda, program: Program, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    trace = interpreter_process.InterpreterProcess.trace
+
+    def counted(self: Any, *arguments: Any) -> Any:
+        asked.append("once")
+        return trace(self, *arguments)
+
+    monkeypatch.setattr(interpreter_process.InterpreterProcess, "trace", counted)
+    with open_device(program) as device:
+        for samples in (1, 2, 4):
+            device.run({"image": sample_images(dtype, samples)})
+    assert asked == ["once"]
+
+
+def test_an_interpreter_that_takes_too_long_is_done_without_and_the_profile_says_so(
+    with_interpreter: None, fake: FakeCuda, program: Program, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "INTERPRETER_LIMIT_S", 0.0)
+    with open_device(program) as device:
+        _, profile = device.profile({"image": sample_images(dtype, 2)})
+    assert profile.notes == (
+        "kernels checked by agreement between candidates only (the interpreter took longer than 0 s)",
+    )
+
+
+@pytest.mark.parametrize("flush_l2", [False, True])
+def test_a_launch_s_time_is_its_own_whether_or_not_the_cache_is_flushed(
+    fake: FakeCuda, program: Program, dtype: str, flush_l2: bool
+) -> None:
+    plan = read_plan(program)
+    images = {"image": to_buffer(sample_images(dtype, 4), program.inputs[0], plan.buffers["a"])}
+    device = driver.open_driver()
+    loaded = Loaded(program, plan, device)
+    found = tune(loaded, images, None, "not asked for", silent, flush_l2=flush_l2)
+    assert [choice.latency_us for choice in found.launches] == pytest.approx([12.0, 12.0, 12.0])
+    loaded.close()
+    device.close()
 
 
 def test_closing_twice_does_nothing_more(fake: FakeCuda, program: Program) -> None:

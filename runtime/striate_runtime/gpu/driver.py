@@ -77,7 +77,7 @@ class Driver:
 
     def close(self) -> None:
         """Let go of the context. What was allocated must have been freed before."""
-        self._call("cuDevicePrimaryCtxRelease", "releasing the context", self._device)
+        self._release("cuDevicePrimaryCtxRelease", self._device)
 
     # Memory
 
@@ -87,7 +87,7 @@ class Driver:
 
     def free(self, address: int) -> None:
         """Give back what `allocate` gave."""
-        self._call("cuMemFree", "freeing memory", address)
+        self._release("cuMemFree", address)
 
     def upload(self, address: int, array: Array, stream: Handle) -> None:
         """Copy a contiguous host array to the device; it may be changed once the stream is synchronized."""
@@ -115,7 +115,7 @@ class Driver:
 
     def unload_module(self, module: Handle) -> None:
         """Forget a module and its functions."""
-        self._call("cuModuleUnload", "unloading a kernel", module)
+        self._release("cuModuleUnload", module)
 
     def function(self, module: Handle, entry: str, shared_bytes: int) -> Handle:
         """A kernel of a module, allowed to use `shared_bytes` of dynamic shared memory."""
@@ -150,7 +150,7 @@ class Driver:
 
     def destroy_stream(self, stream: Handle) -> None:
         """Give back a stream."""
-        self._call("cuStreamDestroy", "destroying a stream", stream)
+        self._release("cuStreamDestroy", stream)
 
     def synchronize(self, stream: Handle, doing: str = "waiting for the GPU") -> None:
         """Wait for all work on the stream; errors of kernels come out here."""
@@ -162,7 +162,7 @@ class Driver:
 
     def destroy_event(self, event: Handle) -> None:
         """Give back an event."""
-        self._call("cuEventDestroy", "destroying an event", event)
+        self._release("cuEventDestroy", event)
 
     def record(self, event: Handle, stream: Handle) -> None:
         """Mark this point of the stream."""
@@ -194,7 +194,7 @@ class Driver:
 
     def destroy_graph(self, graph: Handle) -> None:
         """Give back a graph."""
-        self._call("cuGraphExecDestroy", "destroying a graph", graph)
+        self._release("cuGraphExecDestroy", graph)
 
     def _read_properties(self) -> Properties:
         attributes = self._api.CUdevice_attribute
@@ -221,6 +221,12 @@ class Driver:
         if int(status) != 0:
             raise DeviceError(f"{doing} failed: {status.name}{_help(status.name)}")
         return results[0] if len(results) == 1 else tuple(results)
+
+    def _release(self, name: str, handle: Any) -> None:
+        """Give something back. A failure is let pass: after a kernel has broken the context, nothing can be given back,
+        and the error that matters is the one before.
+        """
+        getattr(self._api, name)(handle)
 
 
 _HELP = {

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from striate_runtime.gpu.plan import Plan
+from striate_runtime.gpu.summary import counts_of_launch
 from striate_runtime.hardware import Gpu, Quantity
 from striate_runtime.profile import Energy, Figure, LayerProfile
 from striate_runtime.program.gpu import Launch
@@ -75,16 +76,6 @@ def moved_bytes(launch: Launch, batch: int) -> float:
     return launch.bytes_read + launch.bytes_written + launch.weight_bytes / batch
 
 
-def counts_of(launch: Launch) -> dict[str, float]:
-    """A launch's own counters for one sample; `weight_bytes` is once for a batch."""
-    return {
-        "macs": launch.macs,
-        "bytes_read": launch.bytes_read,
-        "bytes_written": launch.bytes_written,
-        "weight_bytes": launch.weight_bytes,
-    }
-
-
 def _time_us(launch: Launch, batch: int, hardware: Gpu, peak: Quantity) -> float | None:
     """The longest of moving, multiplying on the precision's own units, and everything else on the ordinary ones."""
     demands = (
@@ -110,7 +101,7 @@ def _layer(
             "memory": _times(per_bit, moved_bytes(launch, batch) * 8e-6),
             "static": _times(power, time_us),
         },
-        counts=counts_of(launch),
+        counts=counts_of_launch(launch),
     )
 
 

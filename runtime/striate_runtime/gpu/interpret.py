@@ -13,12 +13,12 @@ and after each launch everything outside the buffers it was given must be as it 
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import os
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -26,13 +26,13 @@ import msgspec
 import numpy as np
 
 from striate_runtime.device import Array
+from striate_runtime.gpu.host_arena import Arena, KernelError, aligned
 from striate_runtime.gpu.plan import Plan, Region, count_programs, place_arrays, read_plan
+from striate_runtime.gpu.pointer import Pointer
 from striate_runtime.program import Program, load
 from striate_runtime.program.gpu import Candidate, Launch
 
-RED_ZONE_BYTES = 1 << 16
 LARGEST_TILE_ROWS = 8192
-_RED = 0xCD
 _TOO_LARGE = "exceeds triton maximum tensor numel"
 
 
@@ -59,12 +59,9 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
 
 
-class KernelError(Exception):
-    """An interpreted kernel that did what it must not."""
-
-
 def main(path: str, requests: IO[bytes], answer: Callable[[Answer], None]) -> None:
-    """Serve requests until they end."""
+    """Serve requests until they end. Triton is loaded before the first, so that no request waits for it."""
+    importlib.import_module("triton.runtime.interpreter")
     program = load(path)
     interpreter = Interpreter(program, read_plan(program))
     answer(Answer("ready"))
@@ -86,7 +83,7 @@ class Interpreter:
         self._kernels: dict[tuple[str, str], Any] = {}
         self._sources = {name: program.files[name] for name in _sources(plan)}
         self._places, size = place_arrays(program, plan)
-        self._weights = _aligned(size)
+        self._weights = aligned(size)
         for name, start in self._places.items():
             raw = np.ascontiguousarray(program.arrays[name]).reshape(-1).view(np.uint8)
             self._weights[start : start + raw.size] = raw
@@ -96,7 +93,7 @@ class Interpreter:
     def run(self, request: Request, answer: Callable[[Answer], None]) -> None:
         """Run the launch list on the inputs in the request's folder. Raises KernelError."""
         folder, plan, batch = Path(request.folder), self._plan, request.batch
-        arena = _Arena(plan.body.arena_bytes * batch)
+        arena = Arena(plan.body.arena_bytes * batch)
         for number, (_, name) in enumerate(sorted(plan.body.inputs.items())):
             arena.view(plan.region(name, batch))[...] = np.load(folder / f"input.{number}.npy", allow_pickle=False)
         for index, launch, fresh in plan.walk(batch):
@@ -112,12 +109,12 @@ class Interpreter:
         for number, (_, name) in enumerate(sorted(plan.body.outputs.items())):
             np.save(folder / f"output.{number}.npy", arena.view(plan.region(name, batch)), allow_pickle=False)
 
-    def _trace(self, request: Request, arena: _Arena, prefix: str, regions: dict[str, Region]) -> None:
+    def _trace(self, request: Request, arena: Arena, prefix: str, regions: dict[str, Region]) -> None:
         if request.trace:
             for number, region in enumerate(regions.values()):
                 np.save(Path(request.folder) / f"{prefix}.{number}.npy", arena.view(region), allow_pickle=False)
 
-    def _launch(self, arena: _Arena, launch: Launch, request: Request, alive: Callable[[], None]) -> None:
+    def _launch(self, arena: Arena, launch: Launch, request: Request, alive: Callable[[], None]) -> None:
         from triton.runtime.interpreter import InterpreterError  # pyright: ignore[reportMissingTypeStubs]
 
         candidate = launch.candidates[min(request.candidate, len(launch.candidates) - 1)]
@@ -142,7 +139,7 @@ class Interpreter:
                 self._rows_that_fit[key] = block_rows
                 return
 
-    def _pointers(self, arena: _Arena, launch: Launch, batch: int, rows: int) -> list[Any]:
+    def _pointers(self, arena: Arena, launch: Launch, batch: int, rows: int) -> list[Any]:
         regions = self._plan.arguments(launch, batch)
         values: list[Any] = []
         for argument in launch.arguments:
@@ -150,10 +147,10 @@ class Interpreter:
                 values.append(rows)
             elif argument.kind == "buffer":
                 region = regions[argument.ref]
-                values.append(_Pointer(arena.address + region.start, region.dtype))
+                values.append(Pointer(arena.address + region.start, region.dtype))
             else:
                 address = self._weights.ctypes.data + self._places[argument.ref]
-                values.append(_Pointer(address, self._dtypes[argument.ref]))
+                values.append(Pointer(address, self._dtypes[argument.ref]))
         return values
 
     def _kernel(self, candidate: Candidate) -> Any:
@@ -167,86 +164,6 @@ class Interpreter:
             exec(compile(text, name, "exec"), module.__dict__)
             self._kernels[key] = getattr(module, candidate.kernel)
         return self._kernels[key]
-
-
-class _Arena:
-    """The program's buffers in one block between red zones."""
-
-    def __init__(self, size: int) -> None:
-        self._block = _aligned(size + 2 * RED_ZONE_BYTES)
-        self._block[...] = _RED
-        self._size = size
-        self.address = self._block.ctypes.data + RED_ZONE_BYTES
-
-    def bytes_of(self, region: Region) -> Array:
-        """A buffer's bytes."""
-        start = RED_ZONE_BYTES + region.start
-        return self._block[start : start + region.used]
-
-    def view(self, region: Region) -> Array:
-        """A buffer as `[batch, *shape]`."""
-        return self.bytes_of(region).view(region.dtype).reshape(region.shape)
-
-    def snapshot(self) -> Array:
-        """A copy of everything, red zones included."""
-        return self._block.copy()
-
-    def check(self, before: Array, launch: Launch, allowed: tuple[Region, ...]) -> None:
-        """Raises KernelError where anything but the allowed regions has changed."""
-        for region in allowed:
-            start = RED_ZONE_BYTES + region.start
-            before[start : start + region.used] = self.bytes_of(region)
-        if not np.array_equal(before, self._block):
-            wrong = int(np.flatnonzero(before != self._block)[0]) - RED_ZONE_BYTES
-            raise KernelError(
-                f"kernel '{launch.candidates[0].kernel}' of layer '{launch.layer}' wrote outside its buffers, "
-                f"at byte {wrong} of an arena of {self._size}"
-            )
-
-
-class _Storage:
-    """What Triton's interpreter asks of a tensor's memory. It is on the host already, so every copy is itself."""
-
-    def __init__(self, address: int) -> None:
-        self._address = address
-
-    def data_ptr(self) -> int:
-        return self._address
-
-    def cpu(self) -> _Storage:
-        return self
-
-    def copy_(self, _: object) -> _Storage:
-        return self
-
-
-@dataclass
-class _Pointer:
-    """An address and a type, with just what the interpreter asks of a tensor argument."""
-
-    address: int
-    dtype: np.dtype[Any]
-
-    def data_ptr(self) -> int:
-        return self.address
-
-    def untyped_storage(self) -> _Storage:
-        return _Storage(self.address)
-
-    def new_empty(self, *_: object, **__: object) -> _Pointer:
-        return self
-
-    def set_(self, *_: object) -> _Pointer:
-        return self
-
-    def storage_offset(self) -> int:
-        return 0
-
-    def size(self) -> tuple[int, ...]:
-        return ()
-
-    def stride(self) -> tuple[int, ...]:
-        return ()
 
 
 class _program_order:  # noqa: N801 - used as a `with` statement's verb
@@ -279,12 +196,6 @@ def _order(programs: int, seed: int | None) -> Array:
 
 def _sources(plan: Plan) -> set[str]:
     return {candidate.source for launch in plan.body.launches for candidate in launch.candidates}
-
-
-def _aligned(size: int) -> Array:
-    block = np.empty(size + 256, np.uint8)
-    start = -block.ctypes.data % 256
-    return block[start : start + size]
 
 
 def _power_of_two_from(count: int) -> int:

@@ -41,7 +41,6 @@ class InterpreterProcess:
         if not is_available():
             raise DeviceError("Triton is not installed, so kernels cannot be interpreted (pip install 'striate[gpu]')")
         self._plan = plan
-        self._silence_s = silence_s
         self._folder = tempfile.TemporaryDirectory(prefix="striate-")
         path = Path(self._folder.name) / "program"
         program.save(path)
@@ -49,7 +48,13 @@ class InterpreterProcess:
         self._child = _start(path, self._errors)
         self._answers: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self._wait("ready", _ignore)
+        try:
+            self._silence_s = SILENCE_S
+            self._wait("ready", _ignore)
+            self._silence_s = silence_s
+        except DeviceError:
+            self.close()
+            raise
 
     def run(
         self,
@@ -64,7 +69,7 @@ class InterpreterProcess:
         `shuffle` seeds the order of each launch's programs; `candidate` is the number of the candidate to interpret;
         `working` is called with the number of the launch at work.
         """
-        with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
+        with self._make_folder() as folder:
             self._serve(Path(folder), buffers, working or _ignore, shuffle=shuffle, candidate=candidate)
             ports = sorted(self._plan.body.outputs)
             return {port: _load(Path(folder) / f"output.{number}.npy") for number, port in enumerate(ports)}
@@ -72,7 +77,7 @@ class InterpreterProcess:
     def trace(self, buffers: Mapping[str, Array], working: Callable[[int], None] | None = None) -> Trace:
         """What every launch makes of its buffers, for input port -> buffer `[N, *shape]`."""
         batch = len(next(iter(buffers.values())))
-        with tempfile.TemporaryDirectory(dir=self._folder.name) as folder:
+        with self._make_folder() as folder:
             self._serve(Path(folder), buffers, working or _ignore, trace=True)
 
             def state(index: int, moment: str) -> dict[str, Array]:
@@ -91,6 +96,10 @@ class InterpreterProcess:
             self._child.stdout.close()
         self._errors.close()
         self._folder.cleanup()
+
+    def _make_folder(self) -> tempfile.TemporaryDirectory[str]:
+        """A place for one request's arrays. A child that is still writing there is cleaned up after by `close`."""
+        return tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True)
 
     def _serve(
         self,

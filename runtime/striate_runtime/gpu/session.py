@@ -13,13 +13,13 @@ from striate_runtime.device import Array, Device, DeviceError, Progress, check_i
 from striate_runtime.gpu import choices as kept
 from striate_runtime.gpu.choices import Choices
 from striate_runtime.gpu.driver import Driver, Handle, NoGpuError, open_driver
-from striate_runtime.gpu.estimate import counts_of
 from striate_runtime.gpu.interpreter_process import InterpreterProcess, Trace, is_available
 from striate_runtime.gpu.loaded import Loaded
 from striate_runtime.gpu.measure import energy_of, measure_power, time_replays
 from striate_runtime.gpu.nvml import Board, open_board
 from striate_runtime.gpu.plan import Plan, Region, from_buffer, read_plan, to_buffer
-from striate_runtime.gpu.stand_in import memory_of, open_stand_in
+from striate_runtime.gpu.stand_in import open_stand_in
+from striate_runtime.gpu.summary import counts_of, counts_of_launch, memory_of, problems_of
 from striate_runtime.gpu.tune import load_choices, tune
 from striate_runtime.profile import Figure, LayerProfile, Profile
 from striate_runtime.program import Program
@@ -65,6 +65,7 @@ class GpuSession:
         self._program, self._plan, self._driver, self._progress = program, plan, driver, progress
         self._loaded = Loaded(program, plan, driver)
         self._prepared: dict[int, _Prepared] = {}
+        self._traced: tuple[Trace | None, str] | None = None
         self._is_open = True
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -81,7 +82,7 @@ class GpuSession:
             board = open_board(self._driver.properties.bus_id)
             if board is not None:
                 stack.callback(board.close)
-            return outputs, self._report(refill, board, batch, len(next(iter(outputs.values()))))
+            return outputs, self._report(refill, board, batch, outputs)
 
     def close(self) -> None:
         """Give back graphs, memory, kernels and the context; twice does nothing more."""
@@ -150,7 +151,8 @@ class GpuSession:
         remembered = kept.recall(self._program, self._plan, properties, batch)
         if remembered is not None:
             return remembered
-        trace, why = self._interpret(self._buffers(inputs, 0, 1))
+        self._traced = self._traced or self._interpret(self._buffers(inputs, 0, 1))
+        trace, why = self._traced
         choices = tune(self._loaded, self._buffers(inputs, 0, batch), trace, why, self._progress)
         kept.remember(self._program, properties, choices)
         return choices
@@ -194,7 +196,10 @@ class GpuSession:
 
         return refill
 
-    def _report(self, refill: Callable[[], None], board: Board | None, batch: int, samples: int) -> Profile:
+    def _report(
+        self, refill: Callable[[], None], board: Board | None, batch: int, outputs: Mapping[str, Array]
+    ) -> Profile:
+        problems, samples = problems_of(outputs, self._plan.body), len(next(iter(outputs.values())))
         body, properties, share = self._plan.body, self._driver.properties, 1 / batch
         prepared, stream = self._prepared[batch], self._loaded.stream
         latency = time_replays(
@@ -229,21 +234,19 @@ class GpuSession:
             ),
             energy_uj=energy_of(power, batch),
             memory_bytes=memory_of(self._program, self._plan, batch),
+            valid=not problems,
+            problems=problems,
             layers=tuple(
                 LayerProfile(
                     layer=launch.layer,
                     operator=launch.operator,
                     latency_us=choice.latency_us * share,
                     energy_uj=dict.fromkeys(("compute", "memory", "static")),
-                    counts=counts_of(launch),
+                    counts=counts_of_launch(launch),
                 )
                 for launch, choice in zip(body.launches, prepared.choices.launches, strict=True)
             ),
-            counts={
-                "macs": sum(launch.macs for launch in body.launches),
-                "launches": len(body.launches),
-                "batch_latency_us": latency.median_us,
-            },
+            counts={**counts_of(body), "batch_latency_us": latency.median_us},
             notes=prepared.choices.notes,
             versions={**body.versions, "gpu": properties.name, "driver": properties.driver, **clocks},
         )

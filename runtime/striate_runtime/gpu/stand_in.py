@@ -9,7 +9,8 @@ import numpy as np
 from striate_runtime.device import Array, DeviceError, Progress, check_inputs
 from striate_runtime.gpu.estimate import estimate
 from striate_runtime.gpu.interpreter_process import InterpreterProcess
-from striate_runtime.gpu.plan import Plan, from_buffer, place_arrays, to_buffer
+from striate_runtime.gpu.plan import Plan, from_buffer, to_buffer
+from striate_runtime.gpu.summary import counts_of, memory_of, problems_of
 from striate_runtime.hardware import Gpu, parse_hardware
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program, ProgramError
@@ -43,6 +44,7 @@ class InterpretedGpu:
         outputs = self.run(inputs)
         samples = len(next(iter(outputs.values())))
         body, batch = self._plan.body, min(samples, self._plan.body.default_batch)
+        problems = problems_of(outputs, body)
         figures = estimate(self._plan, self._hardware, batch)
         return outputs, Profile(
             machine=self._program.machine,
@@ -53,8 +55,10 @@ class InterpretedGpu:
             latency_us=figures.latency_us,
             energy_uj=figures.energy_uj,
             memory_bytes=memory_of(self._program, self._plan, batch),
+            valid=not problems,
+            problems=problems,
             layers=figures.layers,
-            counts={"macs": sum(launch.macs for launch in body.launches), "launches": len(body.launches)},
+            counts=counts_of(body),
             fallback=FALLBACK,
             versions={**body.versions, "hardware": self._hardware.name},
         )
@@ -84,15 +88,6 @@ class InterpretedGpu:
         outputs = self._interpreter.run(buffers, working=working)
         self._progress("interpreting GPU kernels", launches * end, launches * samples)
         return {port.name: from_buffer(outputs[port.name], port) for port in self._program.outputs}
-
-
-def memory_of(program: Program, plan: Plan, batch: int) -> dict[str, int]:
-    """Bytes on the GPU for one batch."""
-    return {
-        "arena": plan.body.arena_bytes * batch,
-        "arena_without_reuse": plan.body.arena_bytes_without_reuse * batch,
-        "weights": place_arrays(program, plan)[1],
-    }
 
 
 def open_stand_in(program: Program, plan: Plan, why: str, progress: Progress) -> InterpretedGpu:
