@@ -32,7 +32,7 @@ def windows(draw: st.DrawFn, source: tuple[int, int, int]) -> dict[str, Any]:
 
 @st.composite
 def networks(draw: st.DrawFn, coding: str) -> tuple[Net, Array]:
-    """An input, one to three layers of any kind of projection (some doubled), the last a readout; inputs `[2, C, H, W]`."""
+    """An input, one to three layers of any kind of projection (some doubled), the last a readout; 2 samples."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = draw(SHAPES)
     rate = coding == "rate"
@@ -54,9 +54,10 @@ def networks(draw: st.DrawFn, coding: str) -> tuple[Net, Array]:
     for layer in range(layers):
         source, name = populations[-1], f"h{layer}"
         last = layer == layers - 1
-        kind = draw(st.sampled_from(["conv2d", "conv2d", "window", "dense", "one_to_one"]))
-        fields: dict[str, Any] = {}
-        maximum = False
+        kinds = ["conv2d", "conv2d", "window", "dense", "one_to_one", *([] if last or rate else ["maximum"] * 2)]
+        kind = draw(st.sampled_from(kinds))
+        maximum = kind == "maximum"
+        kind = "window" if maximum else kind
         if kind == "conv2d":
             fields = draw(windows(source.shape))
             groups = draw(st.sampled_from([g for g in (1, 2, 4) if source.shape[0] % g == 0]))
@@ -71,7 +72,6 @@ def networks(draw: st.DrawFn, coding: str) -> tuple[Net, Array]:
             offset = draw(st.integers(0, 2))
             out = (source.shape[0] + offset, *fields.pop("positions"))
             fields["channel_offset"] = offset
-            maximum = draw(st.booleans()) and not last
         elif kind == "dense":
             out = draw(SHAPES)
             size = int(np.prod(source.shape)), int(np.prod(out))
