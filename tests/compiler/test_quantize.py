@@ -122,8 +122,8 @@ def test_lenet_agrees_with_the_float_network_by_more_than_30_db() -> None:
     integers, report, snr = worst_snr_db(LENET)
     assert snr > 30
     assert report.islands == ()
-    assert all(health.snr_db is not None and health.snr_db > 30 for health in report.layers)
-    assert all(health.saturated == 0 for health in report.layers)
+    assert all(health.snr_db is not None and health.snr_db > 30 for health in report.health())
+    assert all(health.saturated == 0 for health in report.health())
     assert [node.operator.name for node in integers] == [
         "quantize", "conv2d", "requantize", "sum_pool2d", "requantize", "conv2d", "requantize", "max_pool2d",
         "flatten", "linear", "requantize", "linear", "dequantize",
@@ -286,8 +286,8 @@ def test_a_percentile_clips_outliers_and_keeps_resolution_for_the_rest() -> None
     data = samples(graph, 64)
     data["x"][0, 0] = 1000.0
     fine, coarse = graph.copy(), graph.copy()
-    saturated = quantize(fine, data, percentile=99.9).layers[0].saturated
-    assert quantize(coarse, data).layers[0].saturated == 0
+    saturated = quantize(fine, data, percentile=99.9).health()[0].saturated
+    assert quantize(coarse, data).health()[0].saturated == 0
     assert 0 < saturated < 0.001
     usual = samples(graph, seed=5)
     wanted = interpret(graph, usual)["y"]
@@ -302,7 +302,7 @@ def test_the_report_counts_channels_that_died() -> None:
     assert bias is not None
     weight[1], bias[1] = -1, -1
     _, report = quantized(graph, samples(graph))
-    health = next(layer for layer in report.layers if layer.name == "y.relu")
+    health = next(layer for layer in report.health() if layer.name == "y.relu")
     assert (health.dead_channels, health.channels) == (1, 4)
 
 
@@ -339,6 +339,36 @@ def test_a_network_that_is_zero_throughout_the_calibration_still_runs() -> None:
     data = {"image": np.zeros((2, 1, 20, 20), np.float32)}
     integers, _ = quantized(graph, data)
     assert np.isfinite(interpret(integers, samples(graph))["logits"]).all()
+
+
+def test_a_border_of_zeros_is_clipped_even_if_what_it_surrounds_was_clipped_before() -> None:
+    graph = network("network n(x: f32[1, 4, 4]) -> y { y = x |> conv2d(2, 1) |> pad((1, 1)) |> clip(0.5, 2.0) }")
+    data = samples(graph)
+    integers, _ = quantized(graph, data)
+    wanted, found = interpret(graph, data)["y"], interpret(integers, data)["y"]
+    assert np.abs(wanted - found).max() < 0.02
+
+
+def test_a_mean_that_cancels_on_the_calibration_data_saturates_and_does_not_wrap() -> None:
+    graph = network("network n(x: f32[1, 2, 2]) -> y { y = x |> avg_pool2d(2) |> relu |> flatten |> linear(1) }")
+    data = {"x": np.array([[[[1.0, -1.0], [1e-30, 0.0]]]], np.float32)}
+    integers, _ = quantized(graph, data)
+    values = interpret_all(integers, {"x": np.ones((1, 1, 2, 2), np.float32)})
+    requantized = next(node.name for node in integers if node.operator.name == "requantize")
+    assert values[requantized].max() == np.iinfo(values[requantized].dtype).max
+
+
+@pytest.mark.parametrize("weight", [1e-30, 1e-6, 1e20])
+def test_a_residual_sum_is_right_whatever_the_size_of_the_convolution(weight: float) -> None:
+    graph = network(
+        "network n(x: f32[2, 4, 4]) -> y { y = (x |> conv2d(2, 1, bias=false)) + x |> relu |> conv2d(1, 1) }"
+    )
+    values = next(p for name, p in graph.parameters.items() if name.endswith("weight") and p.type.shape[0] == 2).value
+    assert values is not None
+    values[:] = np.float32(weight)
+    data = samples(graph)
+    integers, _ = quantized(graph, data)
+    assert snr_db(interpret(graph, data)["y"], interpret(integers, data)["y"]) > 30
 
 
 # -- bad data

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from striate.graph import Graph, Node
 from striate.operators.constant import Constant
 from striate.passes.quantization.calibrate import check_calibration, ranges
 from striate.passes.quantization.coding import plan_codings
 from striate.passes.quantization.health import LayerHealth, examine
-from striate.passes.quantization.rewriter import Rewriter
+from striate.passes.quantization.rewriter import Codes, Rewriter
 from striate.passes.quantization.rules import ENDINGS, RULES
 from striate.passes.remove_dead_nodes import remove_dead_nodes
 from striate.tensor import Array
@@ -19,21 +19,29 @@ from striate.verify import verify
 
 @dataclass(frozen=True)
 class QuantizeReport:
-    """How well the integers stand for the floats, value by value, and which nodes stayed in float."""
+    """What was quantized: the nodes that stayed in float, and all that it takes to say how well the rest is."""
 
-    layers: tuple[LayerHealth, ...]
     islands: tuple[str, ...]
+    original: Graph = field(repr=False)
+    quantized: Graph = field(repr=False)
+    codes: Mapping[str, Codes] = field(repr=False)
+    calibration: Mapping[str, Array] = field(repr=False)
+
+    def health(self, samples: int = 32) -> tuple[LayerHealth, ...]:
+        """How well the integers stand for the floats, value by value, on the first calibration samples.
+
+        Runs both graphs in the interpreter, on fewer samples where the network is large.
+        """
+        return examine(self.original, self.quantized, self.codes, self.calibration, samples)
 
 
-def quantize(
-    graph: Graph, calibration: Mapping[str, Array], *, percentile: float | None = None, examined: int = 32
-) -> QuantizeReport:
+def quantize(graph: Graph, calibration: Mapping[str, Array], *, percentile: float | None = None) -> QuantizeReport:
     """Rewrite a float graph, in place, to the same operators on integers; spec/graph.md says which.
 
     x = scale * q: i8 weights for each output channel, i8 or u8 activations for each tensor, i32 accumulators and
     biases, `requantize` between them. Benefit: a quarter of the traffic, integer arithmetic, and one truth for every
-    machine. Not sound in the passes' sense: results differ by the rounding of 8 bits, which the report measures on
-    the first `examined` samples. Unlike other passes it takes data: `calibration` holds `[N, *shape]` for each input,
+    machine. Not sound in the passes' sense: results differ by the rounding of 8 bits, which the report's
+    `health` measures. Unlike other passes it takes data: `calibration` holds `[N, *shape]` for each input,
     and a tensor's largest code stands for the largest magnitude seen (with `percentile`, say 99.99, for that
     percentile: more resolution for most numbers, and outliers are clipped).
     Holds off (an island in f32) where an operator has no integer form. Outputs that were f16 become f32.
@@ -54,7 +62,7 @@ def quantize(
     graph.become(rewriter.graph)
     remove_dead_nodes(graph)
     verify(graph, "quantize")
-    return QuantizeReport(examine(original, graph, rewriter.codes, arrays, examined), tuple(islands))
+    return QuantizeReport(tuple(islands), original, graph.copy(), rewriter.codes, arrays)
 
 
 def _apply_rule(rewriter: Rewriter, node: Node) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from striate.graph import Node
+from striate.passes.quantization.fixed_point import LARGEST_FACTOR
 from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR, LARGEST_CODE, Accumulator, Rewriter
 
 _FINE = 2.0**-16
@@ -57,7 +58,8 @@ def _add_to(rewriter: Rewriter, node: Node, host: int) -> bool:
         return False
     codes = rewriter.as_codes(guest)
     arriving = int(np.ceil(codes.coding.magnitude * codes.coding.scale / scale.min())) + 1
-    if accumulator.bound + arriving > LARGEST_ACCUMULATOR:
+    too_fine = codes.coding.scale / scale.min() > LARGEST_FACTOR
+    if too_fine or accumulator.bound + arriving > LARGEST_ACCUMULATOR:
         return False
     widened = rewriter.widen(rewriter.fresh(f"{node.name}.requantize"), codes, scale)
     operands = (accumulator.name, widened) if host == 0 else (widened, accumulator.name)

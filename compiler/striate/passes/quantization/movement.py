@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from striate.graph import Node
+from striate.operators.shaping import Pad
 from striate.passes.quantization.rewriter import Codes, Rewriter
 
 
@@ -19,7 +20,8 @@ def move_codes(rewriter: Rewriter, node: Node) -> bool:
         return False
     x = rewriter.as_codes(node.inputs[0])
     name = rewriter.emit(node.name, node.operator, (x.name,), span=node.span)
-    rewriter.codes[node.name] = Codes(name, x.coding)
+    limits = {"low": min(x.coding.low, 0), "high": max(x.coding.high, 0)} if isinstance(node.operator, Pad) else {}
+    rewriter.codes[node.name] = Codes(name, replace(x.coding, **limits))
     return True
 
 

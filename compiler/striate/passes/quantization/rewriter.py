@@ -14,7 +14,7 @@ from striate.operators.constant import Constant
 from striate.operators.quantized import LIMITS, Dequantize, Quantize, Requantize
 from striate.operators.schema import Operator
 from striate.passes.quantization.coding import Coding
-from striate.passes.quantization.fixed_point import fixed_points
+from striate.passes.quantization.fixed_point import LARGEST_FACTOR, fixed_points
 from striate.tensor import NUMPY, Array, DType, TensorType
 
 LARGEST_CODE = 255
@@ -115,13 +115,17 @@ class Rewriter:
         return self.graph.add(name, operator, inputs, parameters, span).name
 
     def requantize(self, name: str, source: Codes | Accumulator, wanted: Coding) -> Codes:
-        """`source` brought to `wanted`, clipped to its limits, in a new node."""
+        """`source` brought to `wanted`, clipped to its limits, in a new node.
+
+        A factor beyond any multiplier saturates every code but 0, and so does the largest multiplier.
+        """
         scale = source.scale if isinstance(source, Accumulator) else np.array([source.coding.scale])
         low, high = LIMITS[wanted.dtype]
         operator = Requantize(
             wanted.dtype, None if wanted.low == low else wanted.low, None if wanted.high == high else wanted.high
         )
-        return Codes(self._rescale(name, source.name, operator, scale / wanted.scale), wanted)
+        factors = np.minimum(scale / wanted.scale, LARGEST_FACTOR)
+        return Codes(self._rescale(name, source.name, operator, factors), wanted)
 
     def widen(self, name: str, codes: Codes, scale: Array) -> str:
         """`codes` as i32 at `scale` (one for each channel, or one); the caller answers for the range."""
