@@ -174,6 +174,7 @@ def test_a_residual_network_adds_at_the_accumulators_scale() -> None:
         if node.operator.name == "add":
             kinds = sorted(integers.node(name).operator.name for name in node.inputs)
             assert kinds == ["conv2d", "requantize"]
+            assert integers.node(node.inputs[0]).operator.name == "conv2d", "the 3x3 in the main path hosts the sum"
             assert node.type.dtype == "i32"
 
 

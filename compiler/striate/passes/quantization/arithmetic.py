@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from striate.graph import Node
+from striate.graph import Graph, Node
 from striate.passes.quantization.fixed_point import LARGEST_FACTOR
 from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR, LARGEST_CODE, Accumulator, Rewriter
 
@@ -36,18 +36,27 @@ def multiply_codes(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _host(rewriter: Rewriter, node: Node) -> int | None:
-    """Which operand the other may be added to: the last accumulator of the result's shape that is read only here."""
-    for index in (1, 0):
-        name = node.inputs[index]
-        if (
-            name in rewriter.accumulators
-            and name not in rewriter.codes
-            and rewriter.source.only_user(name)
-            and node.inputs[0] != node.inputs[1]
-            and rewriter.source.type_of(name).shape == node.type.shape
-        ):
-            return index
-    return None
+    """Which operand the other may be added to: an accumulator of the result's shape that is read only here.
+
+    Of two, the one with more work behind it: a kernel that ends in the sum should be the larger one.
+    """
+    legal = [index for index in (0, 1) if _can_host(rewriter, node, node.inputs[index])]
+    return max(legal, key=lambda index: _macs(rewriter.source, node.inputs[index])) if legal else None
+
+
+def _can_host(rewriter: Rewriter, node: Node, name: str) -> bool:
+    return (
+        name in rewriter.accumulators
+        and name not in rewriter.codes
+        and rewriter.source.only_user(name) is not None
+        and node.inputs[0] != node.inputs[1]
+        and rewriter.source.type_of(name).shape == node.type.shape
+    )
+
+
+def _macs(graph: Graph, name: str) -> int:
+    node = graph.node(name)
+    return node.operator.macs(*graph.input_types(node))
 
 
 def _add_to(rewriter: Rewriter, node: Node, host: int) -> bool:
