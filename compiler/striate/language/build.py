@@ -68,8 +68,10 @@ class _Builder:
         if "\\" not in token:
             return str(token[1:-1])
         try:
-            return json.loads(token.replace("\t", "\\t"))
-        except json.JSONDecodeError:
+            text: str = json.loads(token.replace("\t", "\\t"))
+            text.encode()
+            return text
+        except (json.JSONDecodeError, UnicodeEncodeError):
             help = r"a backslash is written \\; other escapes are \" \n \t and \uXXXX"
             self.mistakes.append(
                 Diagnostic("syntax-error", "this string has an unknown escape", span_of(self.source, token), help=help)

@@ -66,8 +66,8 @@ def explain_end(source: Source, unclosed: Token | None, expected: Collection[str
 
 
 def explain_unclosed(source: Source, unclosed: Token, at: Token) -> Diagnostic:
-    """A parenthesis that is still open where the statement ends."""
-    note = Note("the statement ends here", span_of(source, at)) if at.type != "_NEWLINE" else None
+    """A bracket that is still open at a token that ends what it is in."""
+    note = Note("it must be closed before this", span_of(source, at)) if at.type != "_NEWLINE" else None
     message = f"this '{unclosed}' is never closed"
     return Diagnostic("syntax-error", message, span_of(source, unclosed), (note,) if note else ())
 

@@ -58,6 +58,7 @@ class Names:
     def __init__(self, mistakes: Mistakes) -> None:
         self.mistakes = mistakes
         self.nodes: dict[str, Span] = {}
+        self.next_number: dict[str, int] = {}
         self.parameters: dict[str, tuple[TensorType, Span]] = {}
 
     def take(self, name: str, statement: Statement) -> str:
@@ -73,9 +74,10 @@ class Names:
 
     def fresh(self, stem: str, statement: Statement) -> str:
         """Take `stem`, or `stem_2`, `stem_3`, ... where it is taken."""
-        name, number = stem, 2
+        name, number = stem, self.next_number.get(stem, 2)
         while name in self.nodes:
             name, number = f"{stem}_{number}", number + 1
+        self.next_number[stem] = number
         self.nodes[name] = statement.span
         return name
 

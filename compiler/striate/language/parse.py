@@ -103,12 +103,18 @@ class _Reader:
         unclosed = [i for i in range(start, index) if self.tokens[i].type in ("LPAR", "LSQB") and i not in self.pairs]
         if unclosed and token.type in ("_NEWLINE", "RBRACE"):
             self.mistakes.append(explain_unclosed(self.source, self.tokens[unclosed[-1]], token))
+        elif len(self.marks) > 1 and token.type in _ITEMS and (brace := self._unclosed_brace(index)):
+            self.mistakes.append(explain_unclosed(self.source, brace, token))
         else:
             self._step_back()
             for fine in self.tokens[start:index]:
                 self.state.feed_token(fine)
             after = self.tokens[index + 1].type if index + 1 < len(self.tokens) else ""
             self.mistakes.append(explain_token(self.source, token, after, self.parser.accepts()))
+
+    def _unclosed_brace(self, index: int) -> Token | None:
+        braces = (t for i, t in enumerate(self.tokens[:index]) if t.type == "LBRACE" and i not in self.pairs)
+        return next(braces, None)
 
     def _step_back(self) -> None:
         mark = self.marks[-1]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lark import Lark, Token
 
 LONGEST_TEXT = 1 << 20
+MOST_TOKENS = 100_000
 DEEPEST_NESTING = 64
 
 CLOSES = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
@@ -52,10 +53,9 @@ def read_tokens(source: Source) -> list[Token]:
     Raises CompileError for what is no text, is too long, is empty, or is nested deeper than any network needs.
     """
     text = source.text
-    if odd := next((index for index, character in enumerate(text) if _is_odd(character)), None):
+    odd = next((index for index, character in enumerate(text) if _is_odd(character)), None)
+    if odd is not None:
         raise CompileError(_not_text(source, odd))
-    if text and _is_odd(text[0]):
-        raise CompileError(_not_text(source, 0))
     if len(text) > LONGEST_TEXT:
         message = f"this text has {len(text)} characters; the longest a network may have is {LONGEST_TEXT}"
         raise CompileError(Diagnostic("file-too-large", message, Span(source, 0, 0)))
@@ -64,6 +64,9 @@ def read_tokens(source: Source) -> list[Token]:
     grammar: Any = load_grammar()
     for token in grammar.lex(text):
         tokens.append(token)
+        if len(tokens) > MOST_TOKENS:
+            message = f"this text has more than {MOST_TOKENS} words and signs, the most that a network may have"
+            raise CompileError(Diagnostic("file-too-large", message, span_of(source, token)))
         if token.type in _OPENS:
             depth += 1
             if depth > DEEPEST_NESTING:
