@@ -111,7 +111,7 @@ def make_program(dtype: str, cubins: Mapping[str, tuple[bytes, int]] | None = No
     """The program; without cubins it can only be interpreted."""
     rows, row_bytes = SIDE * SIDE, WIDTH * (2 if dtype == "f16" else 1)
     size = rows * row_bytes
-    places = {"a": 0, "b": size, "c": 2 * size, "d": 0}
+    places = {"a": 2 * size, "b": 0, "c": size, "d": 2 * size}
     buffers = tuple(Buffer(name, dtype, (SIDE, SIDE, WIDTH), at, size) for name, at in places.items())
     launches = (
         _launch("double", "add", [_buffer("a"), _buffer("a"), _buffer("b")], cubins, macs=0, moved=3 * size),

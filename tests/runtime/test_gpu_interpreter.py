@@ -97,7 +97,7 @@ def test_a_buffer_that_is_given_away_too_early_shows(dtype: str) -> None:
 def test_a_kernel_that_writes_outside_its_buffers_is_named() -> None:
     """Two samples have 32 rows, the second candidate's tile 64: only the mask keeps it inside."""
     program = with_kernel(make_program("f16"), "mask=mask)\n\n\n@", "mask=row[:, None] >= 0)\n\n\n@")
-    with pytest.raises(DeviceError, match=r"kernel 'add' of layer 'double' wrote outside its buffers, at byte 2048 of"):
+    with pytest.raises(DeviceError, match=r"kernel 'add' of layer 'double' wrote outside its buffers, at byte 1024 of"):
         run_once(program, candidate=1)
 
 

@@ -70,7 +70,8 @@ def test_the_architecture_that_runs_here_is_chosen(
 def test_buffers_scale_with_the_batch_and_only_new_ones_are_fresh() -> None:
     plan = read_plan(make_program("f16"))
     size = plan.buffers["a"].bytes
-    assert plan.region("c", 5).start == 2 * size * 5
+    assert plan.region("c", 5).start == size * 5
+    assert plan.region("d", 5).start == 2 * size * 5
     assert plan.region("c", 5).used == size * 5
     fresh = [[region.name for region in regions] for _, _, regions in plan.walk(5)]
     assert fresh == [["b"], ["c"], ["d"]]

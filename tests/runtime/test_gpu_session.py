@@ -13,7 +13,7 @@ from fake_cuda import CUresult, FakeCuda, Started, device_array
 from gpu_samples import SIDE, WIDTH, build_cubins, edit_body, expected, make_program, sample_images
 
 from striate_runtime.device import DeviceError, InputError, open_device
-from striate_runtime.gpu import driver, interpreter_process, session
+from striate_runtime.gpu import driver, interpreter_process, measure, session
 from striate_runtime.gpu.loaded import Loaded
 from striate_runtime.gpu.plan import read_plan, to_buffer
 from striate_runtime.gpu.tune import tune
@@ -67,8 +67,13 @@ def fake(dtype: str, cubins: Cubins, monkeypatch: pytest.MonkeyPatch) -> Iterato
     assert held == ({}, 0, 0, 0, 0, 0), "the session left something on the device"
 
 
-def make_fake(dtype: str, cubins: Cubins, wrong: Wrong = lambda started: 0.0) -> FakeCuda:
-    """`wrong` is what a launch adds to the first number of its output."""
+def make_fake(
+    dtype: str,
+    cubins: Cubins,
+    wrong: Wrong = lambda started: 0.0,
+    idle: Callable[[Started], bool] = lambda started: False,
+) -> FakeCuda:
+    """`wrong` is what a launch adds to the first number of its output; one that is `idle` does nothing."""
     element = {"f16": np.float16, "i8": np.int8}[dtype]
     accumulator = {"f16": np.float32, "i8": np.int32}[dtype]
 
@@ -97,7 +102,13 @@ def make_fake(dtype: str, cubins: Cubins, wrong: Wrong = lambda started: 0.0) ->
         assert started.threads == 128
 
     files = {content: name for name, (content, _) in cubins.items()}
-    return FakeCuda({"add": add, "mix": mix}, files, cost_us=lambda started: 20.0 - block_of(started) / 8)
+
+    def unless_idle(kernel: Callable[[Started], None]) -> Callable[[Started], None]:
+        return lambda started: None if idle(started) else kernel(started)
+
+    return FakeCuda(
+        {"add": unless_idle(add), "mix": unless_idle(mix)}, files, cost_us=lambda started: 20.0 - block_of(started) / 8
+    )
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -144,12 +155,12 @@ def test_buffers_lie_where_the_plan_says_and_weights_are_aligned(fake: FakeCuda,
     with open_device(program) as device:
         device.run({"image": sample_images(dtype, 3)})
         double, mix, join = fake.launched[-3:]
-        arena = double.parameters[0]
+        arena = double.parameters[2]
         assert arena in fake.allocated
-        assert double.parameters[:4] == (arena, arena, arena + size * 3, 3 * SIDE * SIDE)
-        assert mix.parameters[0] == arena + size * 3
-        assert mix.parameters[3] == arena + 2 * size * 3
-        assert join.parameters[2] == arena
+        assert double.parameters[:4] == (arena + 2 * size * 3, arena + 2 * size * 3, arena, 3 * SIDE * SIDE)
+        assert mix.parameters[0] == arena
+        assert mix.parameters[3] == arena + size * 3
+        assert join.parameters[:3] == (arena, arena + size * 3, arena + 2 * size * 3)
         assert all(address % 256 == 0 for address in mix.parameters[:4])
 
 
@@ -207,6 +218,85 @@ def test_a_wrong_number_anywhere_in_a_small_batch_is_seen(
     with open_device(program) as device:
         _, profile = device.profile({"image": sample_images(dtype, 4)})
     assert [note.split(":")[0] for note in profile.notes[1:]] == ["double", "join"]
+
+
+def test_a_candidate_that_writes_nothing_cannot_pass_for_the_one_before(
+    dtype: str, cubins: Cubins, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = make_fake(dtype, cubins, idle=lambda started: started.file.startswith("mix.64"))
+    monkeypatch.setattr(driver, "load_api", lambda: fake)
+    images = sample_images(dtype, 4)
+    with open_device(program) as device:
+        outputs, profile = device.profile({"image": images})
+    assert_right(program, images, outputs["result"])
+    assert profile.notes[1].startswith("mix: candidate 1 was rejected")
+
+
+def test_candidates_that_work_in_place_each_start_from_the_same(fake: FakeCuda, program: Program, dtype: str) -> None:
+    """c = b + c, in the place of c."""
+
+    def in_place(body: dict[str, Any]) -> None:
+        join = body["launches"][2]
+        join["arguments"][2]["ref"] = "c"
+        body["outputs"]["result"] = "c"
+
+    images = sample_images(dtype, 4)
+    with open_device(edit_body(program, in_place)) as device:
+        outputs, profile = device.profile({"image": images})
+    assert_right(program, images, outputs["result"])
+    assert len(profile.notes) == 1, "no candidate was found to differ"
+
+
+def test_some_samples_are_read_from_their_own_places(fake: FakeCuda, program: Program, dtype: str) -> None:
+    plan = read_plan(program)
+    device = driver.open_driver()
+    loaded = Loaded(program, plan, device)
+    region = plan.region("c", 4)
+    values = np.arange(4 * SIDE * SIDE * WIDTH).reshape(region.shape).astype(region.dtype)
+    loaded.write(region, values)
+    np.testing.assert_array_equal(loaded.read(region, [0, 2, 3]), values[[0, 2, 3]])
+    np.testing.assert_array_equal(loaded.read(region), values)
+    loaded.close()
+    device.close()
+
+
+class Counter:
+    """A board that counts 5 mJ at each reading."""
+
+    def __init__(self) -> None:
+        self.readings, self.is_open = 0, True
+
+    def energy_mj(self) -> int:
+        self.readings += 1
+        return 5 * self.readings
+
+    def clocks(self) -> dict[str, str]:
+        return {"sm_clock_mhz": "1980"}
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def test_energy_is_read_from_the_board_while_the_same_inputs_are_replayed(
+    fake: FakeCuda, program: Program, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output lies where the input was: replayed without its input, the network runs on its own output, which in
+    f16 soon overflows, and numpy's warning of that is an error here.
+    """
+    board = Counter()
+
+    def open_counter(bus_id: str) -> Counter:
+        return board
+
+    monkeypatch.setattr(session, "open_board", open_counter)
+    monkeypatch.setattr(measure, "IDLE_WINDOW_S", 0.001)
+    monkeypatch.setattr(measure, "BUSY_WINDOW_S", 0.001)
+    with open_device(program) as device:
+        _, profile = device.profile({"image": sample_images(dtype, 4)})
+    assert (board.readings, board.is_open) == (4, False)
+    assert profile.energy_uj.total.basis == "measured"
+    assert (profile.energy_uj.total.value or 0) > 0
+    assert profile.versions["sm_clock_mhz"] == "1980"
 
 
 def test_where_every_candidate_is_wrong_the_program_does_not_run(

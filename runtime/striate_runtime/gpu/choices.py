@@ -57,7 +57,7 @@ def recall(program: Program, plan: Plan, properties: Properties, batch: int) -> 
     except (OSError, msgspec.MsgspecError):
         return None
     launches = plan.body.launches
-    if choices.batch != batch or len(choices.launches) != len(launches):
+    if len(choices.launches) != len(launches):
         return None
     is_possible = all(
         0 <= choice.candidate < len(launch.candidates) and choice.layer == launch.layer
