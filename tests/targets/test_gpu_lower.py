@@ -9,8 +9,9 @@ import pytest
 from gpu_cases import all_cases, gather, is_exact
 from gpu_networks import NETWORKS, filled, quantized, residual, squeeze, views
 
+from striate.diagnostics import CompileError
 from striate.graph import Graph
-from striate.operators import OPERATORS, Conv2d, Flatten, Linear, Relu
+from striate.operators import OPERATORS, Add, Conv2d, Flatten, Linear, MaxPool2d, Relu, Reshape
 from striate.targets.gpu import Lowered, lower
 from striate.targets.gpu.emission import KERNEL_FOLDER, render, template
 from striate.targets.gpu.lower import LOWERINGS
@@ -171,6 +172,46 @@ def test_a_template_is_a_whole_kernel_without_its_slots(kernel: str) -> None:
     assert "# slot:" not in text
     functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
     assert [function.name for function in functions] == [kernel]
+
+
+def test_a_long_chain_and_deep_views_stay_small_kernels() -> None:
+    graph = Graph("long")
+    graph.add_input("x", TensorType("f32", (4, 6, 8)))
+    previous = "x"
+    for depth in range(100):
+        previous = graph.add(f"relu{depth}", Relu(), [previous]).name
+    for depth in range(12):
+        size = ((8, 6, 4), (6, 4, 8), (4, 6, 8))[depth % 3]
+        previous = graph.add(f"view{depth}", Reshape(size), [previous]).name
+    graph.outputs["y"] = previous
+    lowered = lower(graph, "f16")
+    assert max(map(len, lowered.sources.values())) < 6000
+    assert 4 + 4 <= len(lowered.body.launches) <= 12
+
+
+def test_a_branch_far_away_is_not_computed_out_of_turn() -> None:
+    graph = Graph("far")
+    graph.add_input("x", TensorType("f32", (4, 6, 8)))
+    graph.add("near", Conv2d(4, 1), ["x"])
+    previous = "x"
+    for depth in range(3000):
+        previous = graph.add(f"step{depth}", MaxPool2d(1), [previous]).name
+    graph.add("y", Add(), ["near", previous])
+    graph.outputs["y"] = "y"
+    launches = lower(filled(graph, 0), "f16").body.launches
+    assert launches[1].nodes == ("near",)
+    assert launches[-1].nodes == ("step2999", "y")
+
+
+def test_a_batch_that_kernels_cannot_count_does_not_fit() -> None:
+    graph = Graph("large")
+    graph.add_input("x", TensorType("f32", (64, 256, 256)))
+    graph.add("y", Relu(), ["x"])
+    graph.outputs["y"] = "y"
+    assert lower(graph, "f16", default_batch=511).body.launches
+    with pytest.raises(CompileError, match="use batch=511 or less") as caught:
+        lower(graph, "f16", default_batch=512)
+    assert caught.value.diagnostics[0].code == "does-not-fit"
 
 
 def test_equal_layers_share_a_kernel() -> None:

@@ -2,7 +2,12 @@
 
 Activations are `[N, H, W, C]` (channels last); a buffer's shape is one sample's. Everything that depends on the batch
 does so linearly, so one program serves every batch: a buffer of `bytes` per sample at `offset` per sample lies at
-`offset * batch` and takes `bytes * batch`; a launch covers `rows_per_sample * batch` rows.
+`offset * batch` and takes `bytes * batch`; a launch covers `rows_per_sample * batch` rows. Rows and the numbers of a
+buffer are counted by i32, so a batch is small enough where `elements * batch` of every buffer is below 2^31.
+
+A port's buffer has the port's own type and lies channels last, as every buffer does: the host moves the axis, and the
+first and last launches change the type. The buffers of ports are kept from end to end, so that a replay without new
+inputs gives the same outputs.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ from striate_runtime.program.gpu import Argument, Candidate, Launch
 Precision = Literal["f16", "f32", "i8"]
 Constant = int | float | bool | str
 
+MOST_NODES_OUT_OF_TURN = 16
+"""How many nodes may be computed before their turn so that another can be fused: a branch beside a skip connection."""
+
 KERNEL_FOLDER = Path(__file__).with_name("kernels")
 
 
@@ -71,12 +74,17 @@ class Emission:
         return self._stored[key]
 
     def can_compute(self, name: str) -> bool:
-        """Whether a value is there, or can be computed without one that is being computed right now."""
-        if name in self.values:
-            return True
-        if name in self.begun or name in self.absorbed:
-            return False
-        return all(self.can_compute(source) for source in self.graph.node(name).inputs)
+        """Whether a value is there, or soon could be: computing it takes few nodes, none of which has begun."""
+        waiting, seen = [name], set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in self.values or name in seen:
+                continue
+            if name in self.begun or name in self.absorbed or len(seen) == MOST_NODES_OUT_OF_TURN:
+                return False
+            seen.add(name)
+            waiting += self.graph.node(name).inputs
+        return True
 
     def result(self, node: Node, order: Order) -> Place:
         """Where a node's value goes: the output's own buffer if it is an output and lies as one, else a new one."""

@@ -10,6 +10,9 @@ from striate.targets.gpu.chain import Epilogue, is_per_channel, is_pointwise, lo
 from striate.targets.gpu.emission import Emission
 from striate.targets.gpu.layout import Value
 
+LONGEST_CHAIN = 32
+"""How many nodes one kernel takes along at most: compiling it takes time for each."""
+
 Accepts = Callable[[Value], bool]
 
 
@@ -62,7 +65,7 @@ def absorb(emission: Emission, node: Node, accepts: Accepts, *, knows_channel: b
         emission.compute(name)
         return name in emission.values and accepts(emission.values[name])
 
-    while True:
+    while len(nodes) < LONGEST_CHAIN:
         user = emission.graph.only_user(nodes[-1].name)
         if user is None or user.type.shape != nodes[-1].type.shape or not fits(user):
             break

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
 from striate.targets.gpu.emission import Emission, Precision
 from striate.targets.gpu.flat import copy
@@ -31,6 +32,9 @@ from striate.targets.gpu.memory_plan import Lifetime, plan_memory
 from striate.targets.gpu.pointwise import POINTWISE
 from striate.tensor import Array
 from striate_runtime.program.gpu import Buffer, GpuBody
+
+LARGEST_INDEX = 2**31 - 1
+"""Kernels find every number of a batch by an i32."""
 
 LOWERINGS: dict[str, Callable[[Emission, Node], None]] = {
     **dict.fromkeys(POINTWISE, lower_pointwise),
@@ -72,7 +76,8 @@ class Lowered:
 def lower(graph: Graph, precision: Precision, *, default_batch: int = 1) -> Lowered:
     """The launches of a graph. The weights must be loaded; for `i8` the graph is the quantized one.
 
-    `f16` stores every f32 as f16 and computes sums in f32; inputs and outputs keep the user's types.
+    `f16` stores every f32 as f16 and computes sums in f32; inputs and outputs keep the user's types. Raises
+    CompileError[does-not-fit] where a batch holds more numbers than kernels can count.
     """
     emission = Emission(graph, precision, default_batch)
     for name, type in graph.inputs.items():
@@ -97,6 +102,7 @@ def lower(graph: Graph, precision: Precision, *, default_batch: int = 1) -> Lowe
     for port, name in graph.outputs.items():
         if port not in emission.outputs:
             _copy_out(emission, port, name)
+    _check_size(emission)
     return Lowered(_body(emission), emission.arrays, emission.sources)
 
 
@@ -105,6 +111,15 @@ def _copy_out(emission: Emission, port: str, name: str) -> None:
     place = emission.new_buffer(f"{port}.output", type.dtype, type.shape, channels_last(len(type.shape)))
     copy(emission, name, place)
     emission.outputs[port] = place.name
+
+
+def _check_size(emission: Emission) -> None:
+    largest = max(emission.buffers.values(), key=lambda place: place.elements)
+    if largest.elements * emission.default_batch > LARGEST_INDEX:
+        count = f"{largest.elements} numbers in each of {emission.default_batch} samples"
+        message = f"'{largest.name}' has {count}; kernels count numbers up to {LARGEST_INDEX}"
+        fits = LARGEST_INDEX // largest.elements
+        raise CompileError(Diagnostic("does-not-fit", message, help=f"use batch={fits} or less" if fits else None))
 
 
 def _body(emission: Emission) -> GpuBody:

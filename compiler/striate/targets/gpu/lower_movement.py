@@ -25,6 +25,9 @@ from striate.targets.gpu.layout import (
 from striate.targets.gpu.pointwise import literal
 from striate.targets.gpu.weights import parameter
 
+DEEPEST_VIEW = 3
+"""How many views are followed at once: each may make the text of the index several times as long."""
+
 # -- views: an index instead of a copy, which the only reader follows
 
 
@@ -65,7 +68,9 @@ def lower_constant(emission: Emission, node: Node) -> None:
 
 
 def _view(emission: Emission, node: Node, move: Map) -> None:
-    """A view where it is read once, a copy where it is read more often."""
+    """A view where it is read once, a copy where it is read more often, or where it is a view of a view of a view."""
+    if len(emission.values[node.inputs[0]].maps) == DEEPEST_VIEW:
+        materialize(emission, node.inputs[0], channels_last(len(emission.graph.input_types(node)[0].shape)))
     emission.values[node.name] = emission.values[node.inputs[0]].viewed(node.type, move, node.name)
     outputs = sum(value == node.name for value in emission.graph.outputs.values())
     if len(emission.graph.users(node.name)) + outputs > 1:
