@@ -15,7 +15,7 @@ from striate_runtime.hardware import Chip, HardwareError, parse_hardware
 from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import COLUMNS, Totals, neuron_updates
-from striate_runtime.neuromorphic.report import Run, write_profile
+from striate_runtime.neuromorphic.report import Reporter, Run
 from striate_runtime.neuromorphic.tables import LANES, new_state
 from striate_runtime.neuromorphic.timing import step_times_ns
 from striate_runtime.profile import Profile
@@ -51,6 +51,7 @@ class EmulatedChip:
         self._network = Network(program)
         self._built = build(self._network, hardware)
         self._state = new_state(self._built.tables, self._built.accumulators)
+        self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
         self._progress = progress
 
     @property
@@ -80,8 +81,7 @@ class EmulatedChip:
         values = self._injected(inputs)
         steps = self._network.body.steps
         raw, run, times_us = self._run(values, (steps,), counting=True)
-        profile = write_profile(self._program, self._network, self._built.mapping, self.hardware, run, times_us)
-        return self._outputs(raw[:, 0], steps), profile
+        return self._outputs(raw[:, 0], steps), self._reporter.profile(run, times_us)
 
     def close(self) -> None:
         """Nothing is held outside of memory."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -85,8 +84,3 @@ def neuron_updates(counts: Counts, mapping: Mapping, every_step: bool, passes: i
     if every_step:
         return np.broadcast_to(mapping.core_neurons * passes, counts.shape[:3])
     return counts[..., ACTIVE] * passes
-
-
-def named(row: npt.NDArray[Any], samples: int) -> dict[str, float]:
-    """A row of core counts by name, per sample."""
-    return {name: float(value) / samples for name, value in zip(CORE_COLUMNS, row, strict=True)}

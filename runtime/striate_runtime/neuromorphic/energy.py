@@ -66,6 +66,16 @@ _UJ_PER_MW_US = 1e-3
 
 
 @dataclass(frozen=True)
+class Prices:
+    """What one of each counter costs, in uJ: `[ROW, parts of TERMS]`; and which parts have any known price."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+    known: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
 class Part:
     """One part of the stack in uJ, row by row: value, low and high, each `[rows]`."""
 
@@ -74,11 +84,31 @@ class Part:
     high: Floats
 
 
+def prices_of(chip: Chip) -> Prices:
+    """The description's energies as a matrix that counts are multiplied with."""
+    value, low, high = (np.zeros((ROW, len(TERMS))) for _ in range(3))
+    known: list[bool] = []
+    for index, terms in enumerate(TERMS.values()):
+        published = [
+            (column, figure_of(chip, path)) for column, path in terms if figure_of(chip, path).value is not None
+        ]
+        known.append(bool(published))
+        for column, figure in published:
+            value[column, index] = (figure.value or 0.0) * _UJ_PER_PJ
+            low[column, index] = _edge(figure, figure.low) * _UJ_PER_PJ
+            high[column, index] = _edge(figure, figure.high) * _UJ_PER_PJ
+    return Prices(value, low, high, tuple(known))
+
+
 def spend(
-    rows: npt.NDArray[Any], shares: Floats, latency_us: float | None, chips: int, chip: Chip
+    rows: npt.NDArray[Any], shares: Floats, latency_us: float | None, chips: int, chip: Chip, prices: Prices
 ) -> dict[str, Part | None]:
     """Energy of each row, by part. rows: counts `[R, ROW]`; shares `[R]`: how static and host power are shared out."""
-    parts = {part: _sum_terms(rows, part, chip) for part in TERMS}
+    value, low, high = rows @ prices.value, rows @ prices.low, rows @ prices.high
+    parts = {
+        part: Part(value[:, index], low[:, index], high[:, index]) if prices.known[index] else None
+        for index, part in enumerate(TERMS)
+    }
     parts["static"] = _power(chips, shares, latency_us, chip.static.chip_power_mw)
     parts["host"] = _host(chips, shares, latency_us, chip)
     return parts
@@ -98,9 +128,10 @@ def to_energy(parts: dict[str, Part | None], rows: npt.NDArray[Any], latency_us:
     return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip))
 
 
-def in_microjoules(parts: dict[str, Part | None], row: int) -> dict[str, float | None]:
-    """One row's stack."""
-    return {name: None if part is None else float(part.value[row]) for name, part in parts.items()}
+def in_microjoules(parts: dict[str, Part | None], rows: int) -> list[dict[str, float | None]]:
+    """Each row's stack."""
+    columns = {name: [None] * rows if part is None else part.value.tolist() for name, part in parts.items()}
+    return [{name: column[row] for name, column in columns.items()} for row in range(rows)]
 
 
 def figure_of(chip: Chip, path: str) -> Quantity:
@@ -113,19 +144,6 @@ def figure_of(chip: Chip, path: str) -> Quantity:
 
 def _is_contained(part: str, chip: Chip) -> bool:
     return chip.cost.scope == "all-in dynamic" and part in CONTAINED
-
-
-def _sum_terms(rows: npt.NDArray[Any], part: str, chip: Chip) -> Part | None:
-    figures = [(rows[:, column].astype(np.float64) * _UJ_PER_PJ, figure_of(chip, path)) for column, path in TERMS[part]]
-    known = [(counts, figure) for counts, figure in figures if figure.value is not None]
-    if not known:
-        return None
-    zero = np.zeros(len(rows))
-    return Part(
-        sum((counts * (figure.value or 0.0) for counts, figure in known), zero),
-        sum((counts * _edge(figure, figure.low) for counts, figure in known), zero),
-        sum((counts * _edge(figure, figure.high) for counts, figure in known), zero),
-    )
 
 
 def _power(count: int, shares: Floats, latency_us: float | None, power_mw: Quantity) -> Part | None:

@@ -31,12 +31,14 @@ from striate_runtime.neuromorphic.counts import (
     Mapping,
     Totals,
 )
-from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, spend, to_energy
+from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
 from striate_runtime.neuromorphic.timing import barrier_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
 
 Rows = npt.NDArray[np.float64]
+
+_NAMES: tuple[str, ...] = (*CORE_COLUMNS, "neuron_updates", "messages_injected")
 
 
 @dataclass
@@ -47,90 +49,101 @@ class Run:
     saturation: Counts
 
 
-def write_profile(
-    program: Program, network: Network, mapping: Mapping, chip: Chip, run: Run, times_us: npt.NDArray[Any] | None
-) -> Profile:
-    """The profile of a run. times_us: each sample's duration `[N]`, or None where the chip's is unknown."""
-    samples = run.totals.samples
-    latency_us = None if times_us is None else float(times_us.mean())
-    cores, layers = _core_rows(run.totals, mapping), _layer_rows(run.totals, network, mapping)
-    shares = np.full(len(cores), 1 / max(1, len(cores)))
-    layer_shares = np.array([mapping.core_layer.count(layer) / max(1, len(cores)) for layer in layers])
-    by_core = spend(cores, shares, latency_us, mapping.chips, chip)
-    by_layer = spend(np.stack(list(layers.values())), layer_shares, latency_us, mapping.chips, chip)
-    operators = _operators(network)
-    return Profile(
-        machine=program.machine,
-        device=f"{chip.title}, emulated",
-        network=program.network,
-        batch=1,
-        samples=samples,
-        latency_us=_latency(times_us, run.totals, mapping, chip),
-        energy_uj=to_energy(by_layer, np.stack(list(layers.values())), latency_us, chip),
-        memory_bytes=_memory_bytes(network, chip),
-        steps=network.body.steps,
-        valid=not run.saturation[:, 0].any(),
-        problems=_problems(run.saturation, network, chip),
-        layers=tuple(
-            LayerProfile(layer, operators[layer], None, in_microjoules(by_layer, index), _named(row))
-            for index, (layer, row) in enumerate(layers.items())
-        ),
-        cores=tuple(
-            CoreProfile(
-                core.index, mapping.core_layer[row], core.x, core.y, in_microjoules(by_core, row), _named(cores[row])
-            )
-            for row, core in enumerate(network.body.cores)
-        ),
-        counts=_total_counts(run.totals, mapping),
-        notes=network.body.uncounted,
-        versions={"python": platform.python_version(), "numpy": np.__version__},
-    )
+class Reporter:
+    """Turns the counts of runs of one program on one chip into profiles."""
+
+    def __init__(self, program: Program, network: Network, mapping: Mapping, chip: Chip) -> None:
+        self.program, self.network, self.mapping, self.chip = program, network, mapping, chip
+        self.prices = prices_of(chip)
+        self.operators = _operators(network)
+        self.layers = tuple(self.operators)
+        place = {layer: index for index, layer in enumerate(self.layers)}
+        self.core_layer = np.array([place[layer] for layer in mapping.core_layer], np.int64)
+        self.pair_layer = np.array([place[layer] for layer in mapping.pair_layer], np.int64)
+
+    def profile(self, run: Run, times_us: npt.NDArray[Any] | None) -> Profile:
+        """The profile of a run. times_us: each sample's duration `[N]`, or None where the chip's is unknown."""
+        mapping, chip, network = self.mapping, self.chip, self.network
+        latency_us = None if times_us is None else float(times_us.mean())
+        cores, layers = self._core_rows(run.totals), self._layer_rows(run.totals)
+        number = max(1, len(cores))
+        shares = np.full(len(cores), 1 / number)
+        layer_shares = np.bincount(self.core_layer, minlength=len(layers)) / number
+        by_core = spend(cores, shares, latency_us, mapping.chips, chip, self.prices)
+        by_layer = spend(layers, layer_shares, latency_us, mapping.chips, chip, self.prices)
+        core_energies = in_microjoules(by_core, len(cores))
+        return Profile(
+            machine=self.program.machine,
+            device=f"{chip.title}, emulated",
+            network=self.program.network,
+            batch=1,
+            samples=run.totals.samples,
+            latency_us=_latency(times_us, run.totals, mapping, chip),
+            energy_uj=to_energy(by_layer, layers, latency_us, chip),
+            memory_bytes=_memory_bytes(network, chip),
+            steps=network.body.steps,
+            valid=not run.saturation[:, 0].any(),
+            problems=_problems(run.saturation, network, chip),
+            layers=tuple(
+                LayerProfile(layer, self.operators[layer], None, energy, _named(row))
+                for layer, energy, row in zip(
+                    self.layers, in_microjoules(by_layer, len(layers)), layers.tolist(), strict=True
+                )
+            ),
+            cores=tuple(
+                CoreProfile(core.index, layer, core.x, core.y, energy, _named(row))
+                for core, layer, energy, row in zip(
+                    network.body.cores, mapping.core_layer, core_energies, cores.tolist(), strict=True
+                )
+            ),
+            counts=_total_counts(run.totals, cores.sum(0).tolist()),
+            notes=network.body.uncounted,
+            versions={"python": platform.python_version(), "numpy": np.__version__},
+        )
+
+    def _core_rows(self, totals: Totals) -> Rows:
+        """Counts per sample, a row per core; messages injected from outside count where they arrive."""
+        mapping = self.mapping
+        rows = np.zeros((len(mapping.core_layer), ROW))
+        rows[:, :COLUMNS] = totals.cores
+        rows[:, UPDATES] = totals.updates
+        injected = mapping.pair_source < 0
+        np.add.at(rows[:, INJECTED], mapping.pair_target[injected], totals.pairs[injected, SENT])
+        return rows / totals.samples
+
+    def _layer_rows(self, totals: Totals) -> Rows:
+        """Counts per sample, a row per layer: messages and synapses by their projection's, neurons by their own."""
+        mapping, pairs = self.mapping, totals.pairs
+        rows = np.zeros((len(self.layers), ROW))
+        by_core = np.zeros((len(self.core_layer), ROW))
+        by_core[:, [ACTIVE, EVENTS_OUT]] = totals.cores[:, [ACTIVE, EVENTS_OUT]]
+        by_core[:, UPDATES] = totals.updates
+        np.add.at(rows, self.core_layer, by_core)
+        by_pair = np.zeros((len(self.pair_layer), ROW))
+        by_pair[:, MESSAGES_IN] = pairs[:, RECEIVED]
+        by_pair[:, WORDS] = pairs[:, PAIR_WORDS]
+        by_pair[np.arange(len(pairs)), SYNOPS_DENSE + mapping.pair_format] = pairs[:, PAIR_SYNOPS]
+        injected = mapping.pair_source < 0
+        sent = np.where(injected, 0, pairs[:, SENT])
+        by_pair[:, INJECTED] = np.where(injected, pairs[:, SENT], 0)
+        by_pair[:, MESSAGES_OUT] = sent
+        by_pair[:, HOPS_EAST_WEST] = sent * mapping.pair_hops_east_west
+        by_pair[:, HOPS_NORTH_SOUTH] = sent * mapping.pair_hops_north_south
+        by_pair[:, CHIP_CROSSINGS] = sent * mapping.pair_crossings
+        np.add.at(rows, self.pair_layer, by_pair)
+        return rows / totals.samples
 
 
-def _core_rows(totals: Totals, mapping: Mapping) -> Rows:
-    """Counts per sample, a row per core; messages injected from outside count where they arrive."""
-    rows = np.zeros((len(mapping.core_layer), ROW))
-    rows[:, :COLUMNS] = totals.cores
-    rows[:, UPDATES] = totals.updates
-    injected = mapping.pair_source < 0
-    np.add.at(rows[:, INJECTED], mapping.pair_target[injected], totals.pairs[injected, SENT])
-    return rows / totals.samples
-
-
-def _layer_rows(totals: Totals, network: Network, mapping: Mapping) -> dict[str, Rows]:
-    """Counts per sample, a row per layer: messages and synapses by the projection's, neurons by the population's."""
-    names = [p.layer for p in (*network.body.populations, *network.body.projections)]
-    rows = {name: np.zeros(ROW) for name in dict.fromkeys(names)}
-    for core, layer in enumerate(mapping.core_layer):
-        rows[layer][[ACTIVE, EVENTS_OUT]] += totals.cores[core, [ACTIVE, EVENTS_OUT]]
-        rows[layer][UPDATES] += totals.updates[core]
-    for pair, layer in enumerate(mapping.pair_layer):
-        row, counts = rows[layer], totals.pairs[pair]
-        row[MESSAGES_IN] += counts[RECEIVED]
-        row[SYNOPS_DENSE + mapping.pair_format[pair]] += counts[PAIR_SYNOPS]
-        row[WORDS] += counts[PAIR_WORDS]
-        if mapping.pair_source[pair] < 0:
-            row[INJECTED] += counts[SENT]
-            continue
-        row[MESSAGES_OUT] += counts[SENT]
-        row[HOPS_EAST_WEST] += counts[SENT] * mapping.pair_hops_east_west[pair]
-        row[HOPS_NORTH_SOUTH] += counts[SENT] * mapping.pair_hops_north_south[pair]
-        row[CHIP_CROSSINGS] += counts[SENT] * mapping.pair_crossings[pair]
-    return {name: row / totals.samples for name, row in rows.items()}
-
-
-def _named(row: Rows) -> dict[str, float]:
-    names = (*CORE_COLUMNS, "neuron_updates", "messages_injected")
-    counts = {name: float(value) for name, value in zip(names, row, strict=True)}
+def _named(row: list[float]) -> dict[str, float]:
+    counts = dict(zip(_NAMES, row, strict=True))
     counts["synops"] = counts["synops_dense"] + counts["synops_sparse"] + counts["synops_conv"]
     return counts
 
 
-def _total_counts(totals: Totals, mapping: Mapping) -> dict[str, float]:
+def _total_counts(totals: Totals, row: list[float]) -> dict[str, float]:
     """The whole chip's counts per sample. A message sent is received, dropped, or in flight when the last step ends."""
-    counts = _named(_core_rows(totals, mapping).sum(0))
     sent, received = (float(totals.pairs[:, column].sum()) / totals.samples for column in (SENT, RECEIVED))
-    return counts | {
+    return _named(row) | {
         "messages_sent": sent,
         "messages_received": received,
         "messages_dropped": 0.0,
