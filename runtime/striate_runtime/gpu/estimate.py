@@ -1,11 +1,12 @@
-"""What a GPU would take at least, by the roofline of its description: a formula, and called one everywhere.
+"""What a GPU would take, by the roofline of its description: a formula, and called one everywhere.
 
-    launch time = max(bytes / bandwidth, 2 x MACs / peak of the precision, other operations / f32 peak)
+    launch time = launch latency + max(bytes / bandwidth, 2 x MACs / peak of the precision, other operations / f32 peak)
     total time  = sum over launches
     energy      = bytes x energy per byte + MACs x energy per MAC + constant power x total time
 
-Weights are read once for a batch, so one sample's share is `weight_bytes / batch`. Launch overhead, caches and partly
-filled processors are not modelled: a real run takes longer. What the description leaves unknown stays unknown here.
+Weights are read and kernels launched once for a batch, so one sample's share is a `batch`-th. At batch 1 the launches
+are most of a small network's time, and the constant power over that time most of its energy. Caches, partly filled
+processors and the start of the graph as a whole are not modelled. What the description leaves unknown stays unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from striate_runtime.hardware import Gpu, Quantity
 from striate_runtime.profile import Energy, Figure, LayerProfile
 from striate_runtime.program.gpu import Launch
 
-NOTE = "a lower bound by the roofline: no launch overhead, caches not modelled"
+NOTE = "roofline plus launch latency per kernel; all traffic at main memory's cost; the start of the graph is left out"
 
 _PEAKS: dict[str, Callable[[Gpu], Quantity]] = {
     "f16": lambda gpu: gpu.compute.peak_f16_tflops,
@@ -62,7 +63,7 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
         "io": _unknown("transfers to and from the GPU are not described"),
     }
     return Estimate(
-        latency_us=Figure(total_us, "estimated", f"{bandwidth.source}; {peak.source}", note=NOTE),
+        latency_us=Figure(total_us, "estimated", f"{bandwidth.source}; {peak.source}; {hardware.memory.launch_latency_us.source}", note=NOTE),
         energy_uj=Energy(_total(stack), stack, tuple(name for name, part in stack.items() if part.value is None)),
         layers=tuple(
             _layer(launch, batch, time, (per_mac.value, per_bit.value, power.value))
@@ -77,7 +78,7 @@ def moved_bytes(launch: Launch, batch: int) -> float:
 
 
 def _time_us(launch: Launch, batch: int, hardware: Gpu, peak: Quantity) -> float | None:
-    """The longest of moving, multiplying on the precision's own units, and everything else on the ordinary ones."""
+    """The start, and the longest of moving, multiplying on the precision's own units, and the rest on ordinary ones."""
     demands = (
         (moved_bytes(launch, batch) * 1e-3, hardware.memory.bandwidth_gb_per_s.value),
         (2 * launch.macs * 1e-6, peak.value),
@@ -85,7 +86,8 @@ def _time_us(launch: Launch, batch: int, hardware: Gpu, peak: Quantity) -> float
     )
     times = [amount / rate if rate else None for amount, rate in demands if amount]
     known = [time for time in times if time is not None]
-    return max(known, default=0.0) if len(known) == len(times) else None
+    start = hardware.memory.launch_latency_us.value
+    return max(known, default=0.0) + start / batch if start is not None and len(known) == len(times) else None
 
 
 def _layer(
