@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from striate.diagnostics import Source
 from striate.language.parse import parse
-from striate.language.tokens import CLOSES, match_brackets, read_tokens
+from striate.language.tokens import CLOSES, read_tokens
 
 if TYPE_CHECKING:
     from lark import Token
@@ -68,8 +68,6 @@ class _Line:
 
 
 def _lay_out(tokens: list[Token]) -> list[_Line]:
-    pairs = match_brackets(tokens)
-    inline = _inline_repeat_braces(tokens, pairs)
     lines: list[_Line] = []
     brackets: list[str] = []
     for row in _rows(tokens):
@@ -88,7 +86,7 @@ def _lay_out(tokens: list[Token]) -> list[_Line]:
             lines.pop()
         continued = first.type in _CONTINUES or (not closing and _continues(lines, brackets))
         lines.append(_Line(INDENT * (depth + continued)))
-        _write(lines[-1], row, brackets, inline)
+        _write(lines[-1], row, brackets)
     while lines and not lines[-1].text():
         lines.pop()
     return lines
@@ -104,11 +102,6 @@ def _rows(tokens: list[Token]) -> list[list[tuple[int, Token]]]:
     return rows
 
 
-def _inline_repeat_braces(tokens: list[Token], pairs: dict[int, int]) -> set[int]:
-    """Indices of `{` whose `}` is on the same line."""
-    return {i for i, j in pairs.items() if i < j and all(t.type != "_NEWLINE" for t in tokens[i:j])}
-
-
 def _continues(lines: list[_Line], brackets: list[str]) -> bool:
     """Whether a line goes on with the statement of the line before: that one ended in an operator or `=`."""
     before = next((line for line in reversed(lines) if line.words), None)
@@ -117,7 +110,7 @@ def _continues(lines: list[_Line], brackets: list[str]) -> bool:
     return before.words.endswith(("|>", "+", "-", "*", "/", "%", "=", " and", " or", " not", "<", ">", ","))
 
 
-def _write(line: _Line, row: list[tuple[int, Token]], brackets: list[str], inline: set[int]) -> None:
+def _write(line: _Line, row: list[tuple[int, Token]], brackets: list[str]) -> None:
     before: Token | None = None
     before_that: Token | None = None
     outside = not brackets or brackets[-1] == "LBRACE"
@@ -154,15 +147,15 @@ def _comment(token: Token) -> str:
 def _spaced(before_that: Token | None, before: Token, token: Token, in_call: bool) -> bool:
     if token.type in _TIGHT_BEFORE or before.type in _TIGHT_AFTER:
         return False
+    if in_call and "EQUAL" in (token.type, before.type):
+        return False
     if token.type == "LPAR":
         return before.type not in _CALLABLE
     if token.type == "LSQB":
         return False
     if before.type == "MINUS" and (before_that is None or before_that.type not in _VALUES):
         return False
-    if before.type == "LBRACE" and token.type == "RBRACE":
-        return False
-    return not (in_call and "EQUAL" in (token.type, before.type))
+    return not (before.type == "LBRACE" and token.type == "RBRACE")
 
 
 def _align(lines: list[_Line]) -> None:

@@ -1,0 +1,108 @@
+"""A printed graph is a text that means the same graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from striate.diagnostics import Source
+from striate.graph import Graph
+from striate.language import format_source, read
+from striate.operators import OPERATORS
+from striate.operators.schema import Case
+from striate.passes import quantize, run_passes
+from striate.printer import print_graph
+from striate.weights import WeightsDeclaration, load_weights
+
+CASES = [(name, case) for name, operator in OPERATORS.items() for case in operator.cases()]
+MODELS = sorted((Path(__file__).parent.parent.parent / "examples").glob("*/*.striate"))
+NAMES = st.one_of(
+    st.sampled_from(["a", "layer1.0", "if", "relu", "true", "name", "weights", "two words", 'quo"te', "back\\slash"]),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6),
+)
+
+
+def single(case: Case) -> Graph:
+    graph = Graph("one operator")
+    for index, type in enumerate(case.inputs):
+        graph.add_input(f"in.{index}", type)
+    graph.add("y", case.operator, list(graph.inputs))
+    graph.outputs = {"y": "y"}
+    return graph
+
+
+@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[f"{name}-{i}" for i, (name, _) in enumerate(CASES)])
+def test_every_case_of_every_operator_comes_back(case: Case) -> None:
+    graph = single(case)
+    assert read(print_graph(graph)).graph == graph
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """A graph of cases put side by side and in chains, with odd names for values and parameters."""
+    graph = Graph(draw(NAMES))
+    for _ in range(draw(st.integers(1, 6))):
+        _, case = draw(st.sampled_from(CASES))
+        operands: list[str] = []
+        for type in case.inputs:
+            fitting = [name for name in (*graph.inputs, *(n.name for n in graph)) if graph.type_of(name) == type]
+            if fitting and draw(st.booleans()):
+                operands.append(draw(st.sampled_from(fitting)))
+            else:
+                operands.append(graph.fresh(draw(NAMES)))
+                graph.add_input(operands[-1], type)
+        name = graph.fresh(draw(NAMES))
+        roles = case.operator.parameters(*case.inputs)
+        naming = draw(st.sampled_from(["default", "prefix", "each"]))
+        prefix = draw(NAMES)
+        separator = "." if naming == "prefix" else ""
+        chosen = {} if naming == "default" else {role: f"{prefix}{separator}{role}" for role in roles}
+        known = graph.parameters
+        assume(all(known[n].type == roles[r] for r, n in chosen.items() if n in known))
+        assume(naming != "default" or not any(f"{name}.{role}" in known for role in roles))
+        graph.add(name, case.operator, operands, chosen)
+    nodes = [node.name for node in graph]
+    outputs = draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3))
+    graph.outputs = {draw(NAMES): name for name in outputs}
+    return graph
+
+
+@given(graphs())
+@settings(max_examples=150, deadline=None)
+def test_any_graph_comes_back(graph: Graph) -> None:
+    text = print_graph(graph)
+    back = read(text).graph
+    assert back == graph
+    assert print_graph(back) == text
+    assert read(format_source(Source("printed", text))).graph == graph
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_every_example_network_comes_back(path: Path) -> None:
+    graph = read(path.read_text("utf-8")).graph
+    assert read(print_graph(graph)).graph == graph
+
+
+NETWORK = """
+network small(x: f32[3, 8, 8]) -> logits {
+  a      = x |> conv2d(8, 3, padding=1, bias=false) |> batch_norm |> relu
+  b      = a |> conv2d(8, 3, padding=1) |> sigmoid
+  c      = a + b |> max_pool2d(2)
+  logits = c |> avg_pool2d(2) |> flatten |> linear(10)
+}
+"""
+
+
+def test_folded_and_quantized_graphs_come_back() -> None:
+    graph = read(NETWORK).graph
+    load_weights(graph, WeightsDeclaration(seed=0), Path())
+    run_passes(graph)
+    assert read(print_graph(graph)).graph == graph
+    rng = np.random.default_rng(0)
+    quantize(graph, {"x": rng.uniform(-1, 1, (8, 3, 8, 8)).astype(np.float32)})
+    assert any(node.operator.name == "requantize" for node in graph)
+    assert read(print_graph(graph)).graph == graph
