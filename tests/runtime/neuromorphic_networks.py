@@ -84,6 +84,14 @@ def _edges(extent: int, cut: int) -> list[int]:
     return [round(extent * i / cut) for i in range(cut + 1)]
 
 
+def integrator(current: int, threshold: int, initial: int, steps: int) -> Net:
+    """One pixel of constant current, and a readout that counts its spikes."""
+    arrays = {"threshold": np.array([threshold], np.int32), "initial": np.array([initial], np.int32)}
+    neuron = Population("x", "x", (1, 1, 1), "input", threshold="threshold", initial="initial")
+    counter = Population("y", "y", (1, 1, 1), "readout", output="y", fires_at=1)
+    return Net("rate", steps + 1, (neuron, counter), (Projection("p", "y", "x", "y", "one_to_one"),), arrays, high=1000)
+
+
 def matrix(net: Net, projection: Projection) -> tuple[Array, Array]:
     """A projection as weights and as numbers of synapses, `[source neurons, target neurons]`, by its definition."""
     by_name = {p.name: p for p in net.populations}

@@ -161,3 +161,14 @@ def test_a_mistake_in_a_description_names_file_and_field(mistake: str):
         parse_hardware(LOIHI1.replace(old, new, 1), "my.toml")
     assert str(caught.value).startswith("my.toml: ")
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_the_specification_names_every_field_of_a_description():
+    page = (Path(__file__).parents[2] / "spec" / "hardware.md").read_text("utf-8")
+    named = set(re.findall(r"[a-z][a-z0-9_]+", page))
+    stems = {match.removesuffix("_*") for match in re.findall(r"[a-z_]+_\*", page)}
+    for name in HARDWARE:
+        for path in figures(load_hardware(name)):
+            field = path.rsplit(".", 1)[-1]
+            starred = any(field.startswith(stem) for stem in stems)
+            assert field in named or starred, f"spec/hardware.md does not name {path}"

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neuromorphic_networks import Net, oracle
-from test_neuromorphic_function import integrator, networks
+from neuromorphic_generator import networks
+from neuromorphic_networks import Net, integrator, oracle
 
 from striate_runtime.device import open_device
 from striate_runtime.hardware import load_hardware

@@ -100,6 +100,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     for sample in range(inputs.shape[0]):
         state.accumulator[:] = 0
         state.event_count[:] = 0
+        state.waiting[:] = 0
         state.potential[:] = tables.initial
         taken = 0
         for step in range(counts.shape[1]):
@@ -112,6 +113,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     number = state.event_count[sent % slots, source]
                     first = populations.neuron[source]
                     events = (state.event_neuron[start : start + number], state.event_payload[start : start + number])
+                    state.waiting[projections.target[j]] = 1
                     _deliver(projections, tables.synapses, j, first, events[0], events[1], state.accumulator)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
@@ -131,7 +133,8 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         counts[sample, step],
                         saturation,
                     )
-                elif counting and (populations.kind[p] == GRADED or populations.kind[p] == READOUT):
+                    state.waiting[p] = 0
+                elif counting and state.waiting[p] == 1:
                     _count_active(populations, tables.segments, p, state.accumulator, counts[sample, step])
                 state.event_count[slot, p] = end - start
                 if counting and end > start:

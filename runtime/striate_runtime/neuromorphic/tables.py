@@ -129,6 +129,8 @@ class State(NamedTuple):
     event_payload: I32
     event_count: I64
     pair_step: I64
+    waiting: I64
+    """1 where something has arrived since the population last fired."""
 
 
 def new_state(tables: Tables, accumulators: int) -> State:
@@ -141,6 +143,7 @@ def new_state(tables: Tables, accumulators: int) -> State:
         event_neuron=np.zeros(slots * neurons, np.int32),
         event_payload=np.zeros(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
+        waiting=np.zeros(len(tables.populations.kind), np.int64),
         pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
     )
 
