@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dense_chip import run_densely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mapped_networks import GRADED_ONLY, NETWORKS, compiled
 
 from striate.diagnostics import CompileError
@@ -123,3 +125,33 @@ def test_the_same_network_gives_the_same_bytes() -> None:
         return graded(compilation.quantized).to_bytes()
 
     assert build() == build()
+
+
+@st.composite
+def rearranged(draw: st.DrawFn) -> str:
+    """A network that moves the channels and borders of two branches about before it convolves them."""
+    lines, names = ["a = x |> conv2d(4, 3, padding=1) |> relu", "b = x |> conv2d(3, 1) |> relu"], [("a", 4), ("b", 3)]
+    for number in range(draw(st.integers(1, 5))):
+        name = f"m{number}"
+        (first, channels), (second, more) = draw(st.sampled_from(names)), draw(st.sampled_from(names))
+        start = draw(st.integers(0, channels - 1))
+        end = draw(st.integers(start + 1, channels))
+        moves = [
+            (f"{name} = concat({first}, {second}, dim=1)", channels + more),
+            (f"{name} = {first} |> slice(1, {start}, {end})", end - start),
+            (f"{name} = {first} |> slice(2, 1, 4) |> pad((0, 0, 2, 0))", channels),
+            (f"{name} = {first} |> permute((1, 3, 2))", channels),
+        ]
+        line, channels = draw(st.sampled_from(moves))
+        lines.append(line)
+        names.append((name, channels))
+    lines += [f"z = {names[-1][0]} |> conv2d(3, 3, padding=1) |> relu", "y = z |> flatten |> linear(2)"]
+    return "network moves(x: f32[2, 5, 5]) -> y {\n  weights init(0)\n  " + "\n  ".join(lines) + "\n}"
+
+
+@settings(max_examples=30, deadline=None)
+@given(rearranged())
+def test_channels_that_are_moved_about_still_meet_their_weights(text: str) -> None:
+    compilation, inputs = compiled(text, samples=2)
+    wanted = interpret(compilation.quantized, inputs)["y"]
+    np.testing.assert_array_equal(run_densely(graded(compilation.quantized), inputs)["y"], wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,11 +14,12 @@ from striate.operators import OPERATORS
 from striate.operators.quantized import Requantize
 from striate.operators.schema import Case
 from striate.targets.neuromorphic import compile_for_neuromorphic
-from striate.targets.neuromorphic.not_yet import NOT_YET
+from striate.targets.neuromorphic.not_yet import NOT_YET, document
 from striate.tensor import Array, TensorType
 from striate_runtime.device import open_device
 from striate_runtime.hardware import load_hardware
 
+MAPPING = Path(__file__).parents[2] / "spec" / "mapping.md"
 STEPS = 256
 RATE_TOLERANCE = 0.03
 """Of the largest value, at 256 steps: one spike in 256, and weights of 8 bits."""
@@ -136,3 +139,8 @@ def _is_refused(coding: str, case: Case) -> bool:
     except CompileError:
         return True
     return False
+
+
+def test_the_specification_prints_the_table() -> None:
+    regenerate = "run python -m striate.targets.neuromorphic.not_yet and put it at the end of spec/mapping.md"
+    assert MAPPING.read_text("utf-8").endswith(document()), regenerate

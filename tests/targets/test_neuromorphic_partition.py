@@ -209,6 +209,13 @@ def test_the_number_of_inputs_that_is_named_fits_and_one_more_does_not() -> None
     mapped(compiled(NETWORKS["lenet"].replace("conv2d(4,", "conv2d(3,"))[0], chip)
 
 
+def test_a_dense_layer_says_how_many_neurons_it_could_hear() -> None:
+    text = "network many(x: f32[2, 30, 30]) -> y { weights init(0)\n y = x |> flatten |> linear(2) }"
+    with pytest.raises(CompileError) as error:
+        mapped(compiled(text)[0], tiny("loihi2", axons_in=1000))
+    assert error.value.diagnostics[0].help == "with at most 1,000 neurons coming in (now 1,800) it would fit"
+
+
 def test_a_full_chip_says_how_many_cores_and_which_layer() -> None:
     diagnostic = does_not_fit(tiny("loihi2", neuron_slots=60, mesh_width=2, mesh_height=2, cores_per_router=2))
     assert "it takes" in diagnostic.message

@@ -8,6 +8,7 @@ neuron sends `x[c, h, w]`, and `SILENT` says that it is a constant 0 that nobody
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,10 +39,11 @@ class Encoding:
 
     def fresh(self, stem: str) -> str:
         """A population name not in use."""
-        name, number = stem, 2
-        while name in self.populations:
-            name, number = f"{stem}_{number}", number + 1
-        return name
+        return _fresh(stem, self.populations)
+
+    def fresh_projection(self, stem: str) -> str:
+        """A projection name not in use."""
+        return _fresh(stem, {projection.name for projection in self.projections})
 
     def add(self, population: Population) -> None:
         """Add a population."""
@@ -63,8 +65,8 @@ class Encoding:
         self.populations[name] = msgspec.structs.replace(self.populations[name], **changes)
 
     def store(self, name: str, array: Array) -> str:
-        """Keep an array for the program; returns its name."""
-        assert name not in self.arrays, f"the array '{name}' exists already"
+        """Keep an array for the program; returns the name it got."""
+        name = _fresh(name, self.arrays)
         self.arrays[name] = np.ascontiguousarray(array)
         return name
 
@@ -119,3 +121,10 @@ def image_of(shape: Shape) -> Image:
     if len(shape) <= 1:
         return math.prod(shape), 1, 1
     return shape[0], math.prod(shape[1:-1]), shape[-1]
+
+
+def _fresh(stem: str, taken: Container[str]) -> str:
+    name, number = stem, 2
+    while name in taken:
+        name, number = f"{stem}_{number}", number + 1
+    return name

@@ -14,34 +14,63 @@ ROWS = "a linear layer over more than one dimension would need one copy of its w
 FILLED = "padding with another number than 0 would need neurons that send it"
 ISLAND = "it needs floats in the middle of the network, which only the host has"
 
-_FLOATS = "it has no integer form, and a chip has no floats"
-_PRODUCT = "a neuron adds up weighted events; it does not multiply two activations"
-_HOST = "it compares or normalises a whole layer, which takes the host; leave it out and apply it to the outputs"
-_TABLE = "a neuron clips and scales; it has no table of function values"
-_CONSTANT = "a constant that is no layer's bias would need neurons that send it"
-_CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
-_NEGATIVE = "its result may be negative, and there is no negative rate"
-_LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
 INTEGERS = "it belongs to integer graphs; 'rate' takes the float graph"
 
+_FLOATS = "it has no integer form, and a chip has no floats"
+_SUM = "on floats; `quantize` makes it a sum, which is encoded"
+_LIMITS = "on floats; `quantize` makes it the limits of a requantize, which are encoded"
+_LOOKUP = "`quantize` makes it a lookup, and a neuron has no table of function values"
+_PRODUCT = "a neuron adds up weighted events; it does not multiply two activations"
+_HOST = "it compares or normalises a whole layer, which takes the host; leave it out and apply it to the outputs"
+_CONSTANT = "a constant that is no layer's bias would need neurons that send it"
+_CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
+_LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
+
+_CURVES = ("leaky_relu", "prelu", "elu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu")
+
+_GRADED = {
+    **dict.fromkeys(("avg_pool2d", "adaptive_avg_pool2d", "reduce_mean"), _SUM),
+    **dict.fromkeys(("relu6", "clip"), _LIMITS),
+    **dict.fromkeys((*_CURVES, "lookup"), _LOOKUP),
+    "batch_norm": "on floats; `quantize` makes a depthwise convolution of one on an image, which is encoded",
+    "div": _FLOATS,
+    "reduce_max": "a maximum over a dimension is no window; use max_pool2d",
+}
+_RATE = {
+    **dict.fromkeys(_CURVES, _CURVE),
+    **dict.fromkeys(("quantize", "requantize", "dequantize", "lookup", "sum_pool2d"), INTEGERS),
+    **dict.fromkeys(("max_pool2d", "reduce_max"), _LARGEST),
+    "batch_norm": "it was not folded into a convolution or linear layer before it",
+    "clip": "only a clip from 0 is a rectifier; there is no negative rate",
+    "div": _PRODUCT,
+}
+_BOTH = {
+    **dict.fromkeys(("softmax", "log_softmax", "argmax"), _HOST),
+    **dict.fromkeys(("mul", "matmul"), _PRODUCT),
+    "constant": _CONSTANT,
+    "linear": ROWS,
+    "pad": FILLED,
+}
+
 NOT_YET: dict[tuple[str, str], str] = {
-    **{("graded", name): _FLOATS for name in ("batch_norm", "adaptive_avg_pool2d", "avg_pool2d", "div", "reduce_mean")},
-    **{("graded", name): _FLOATS for name in ("relu6", "clip", "leaky_relu", "prelu", "elu", "sigmoid", "tanh")},
-    **{("graded", name): _FLOATS for name in ("hard_sigmoid", "hard_swish", "silu", "gelu")},
-    **{(coding, name): _HOST for coding in ("graded", "rate") for name in ("softmax", "log_softmax", "argmax")},
-    **{(coding, name): _PRODUCT for coding in ("graded", "rate") for name in ("mul", "matmul")},
-    **{(coding, "constant"): _CONSTANT for coding in ("graded", "rate")},
-    **{(coding, "linear"): ROWS for coding in ("graded", "rate")},
-    **{(coding, "pad"): FILLED for coding in ("graded", "rate")},
-    ("graded", "lookup"): _TABLE,
-    **{("rate", name): _CURVE for name in ("leaky_relu", "prelu", "elu", "sigmoid", "tanh")},
-    **{("rate", name): _CURVE for name in ("hard_sigmoid", "hard_swish", "silu", "gelu", "clip")},
-    **{("rate", name): INTEGERS for name in ("quantize", "requantize", "dequantize", "lookup", "sum_pool2d")},
-    ("rate", "batch_norm"): "it was not folded into a convolution or linear layer before it",
-    ("rate", "div"): _PRODUCT,
-    **{("rate", name): _LARGEST for name in ("max_pool2d", "reduce_max")},
-    ("graded", "reduce_max"): "a maximum over a dimension is no window; use max_pool2d",
+    **{("graded", name): reason for name, reason in (_GRADED | _BOTH).items()},
+    **{("rate", name): reason for name, reason in (_RATE | _BOTH).items()},
 }
 """(coding, operator) -> why."""
 
 NO_RULE = "no rule has been written for it"
+
+
+def document() -> str:
+    """The table in Markdown, operator by operator."""
+    names = sorted({name for _, name in NOT_YET})
+    rows = [f"| `{name}` | {_cell('graded', name)} | {_cell('rate', name)} |" for name in names]
+    return "\n".join(["| operator | graded | rate |", "|---|---|---|", *rows, ""])
+
+
+def _cell(coding: str, name: str) -> str:
+    return NOT_YET.get((coding, name), "encoded")
+
+
+if __name__ == "__main__":
+    print(document(), end="")

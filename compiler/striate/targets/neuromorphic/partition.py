@@ -6,6 +6,7 @@ much, rows are split, and where one neuron's row of channels is too much, channe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from striate.diagnostics import CompileError, Diagnostic, Span
@@ -133,7 +134,7 @@ def _one_neuron_is_too_much(
     resource, used, allowed = over
     message = (
         f"the layer '{population.layer}' does not fit on {demand.chip.title}: one of its neurons alone takes "
-        f"{used} {WORDS[resource]}, and a core has {allowed}"
+        f"{used:,} {WORDS[resource]}, and a core has {allowed:,}"
     )
     return Diagnostic(
         "does-not-fit", message, spans.get(population.layer), help=_nearest_inputs(demand, population, one)
@@ -141,19 +142,22 @@ def _one_neuron_is_too_much(
 
 
 def _nearest_inputs(demand: Demand, population: Population, one: Block) -> str | None:
-    """The most input channels with which one neuron would fit, if that would help at all."""
-    sources = [projection.source for projection in demand.into[population.name]]
-    largest = max((demand.shapes[name][0] for name in sources), default=0)
+    """The most inputs with which one neuron would fit, if that would help at all: neurons if dense, else channels."""
+    into = demand.into[population.name]
+    dense = any(projection.kind == "dense" for projection in into)
+    full = {p.source: demand.shapes[p.source] for p in into}
+    if dense:
+        full = {name: (math.prod(shape), 1, 1) for name, shape in full.items()}
+    largest = max((shape[0] for shape in full.values()), default=0)
     original, low, top = demand.shapes, 0, largest
     while low < top:
         middle = (low + top + 1) // 2
-        fewer = {name: (min(middle, demand.shapes[name][0]), *demand.shapes[name][1:]) for name in sources}
-        demand.shapes = {**original, **fewer}
+        demand.shapes = {**original, **{name: (min(middle, c), h, w) for name, (c, h, w) in full.items()}}
         fits = _over(demand, demand.of(population, one)) is None
         demand.shapes = original
         low, top = (middle, top) if fits else (low, middle - 1)
     if 0 < low < largest:
-        return f"with at most {low} channels coming in (now {largest}) it would fit"
+        return f"with at most {low:,} {'neurons' if dense else 'channels'} coming in (now {largest:,}) it would fit"
     return "the layers it sends to must use fewer cores" if low else None
 
 

@@ -15,6 +15,7 @@ class Planes:
     """Channels of one population that appear, unchanged but shifted, as channels of a tensor.
 
     Tensor channel `targets[i]` holds the population's channel `sources[i]`, `top` rows down and `left` columns right.
+    No source is in it twice: what appears again is in another one.
     """
 
     population: str
@@ -22,6 +23,17 @@ class Planes:
     left: int
     sources: list[int] = field(default_factory=list[int])
     targets: list[int] = field(default_factory=list[int])
+    held: set[int] = field(default_factory=set[int])
+
+    def starts_at(self, population: str, top: int, left: int) -> bool:
+        """Whether it is of that population, shifted so far."""
+        return (self.population, self.top, self.left) == (population, top, left)
+
+    def hold(self, source: int, target: int) -> None:
+        """Add one channel."""
+        self.held.add(source)
+        self.sources.append(source)
+        self.targets.append(target)
 
     def is_run(self, channels: int) -> bool:
         """Whether these are all of the population's channels, in order and side by side."""
@@ -31,7 +43,7 @@ class Planes:
 
 def planes_of(encoding: Encoding, neurons: Array) -> list[Planes] | None:
     """A tensor `[C, H, W]` of neurons as shifted images of whole channels, or None where it is not that."""
-    found: dict[tuple[str, int, int], Planes] = {}
+    found: list[Planes] = []
     _, height, width = neurons.shape
     for population in encoding.senders(neurons):
         channels, rows, columns = encoding.populations[population].shape
@@ -49,7 +61,10 @@ def planes_of(encoding: Encoding, neurons: Array) -> list[Planes] | None:
             expected[top : top + rows, left : left + columns] = image + 1
             if not np.array_equal(np.where(neurons[target] == SILENT, SILENT, local[target] + 1), expected):
                 return None
-            planes = found.setdefault((population, top, left), Planes(population, top, left))
-            planes.sources.append(source)
-            planes.targets.append(int(target))
-    return list(found.values())
+            fresh = (p for p in found if p.starts_at(population, top, left) and source not in p.held)
+            planes = next(fresh, None)
+            if planes is None:
+                planes = Planes(population, top, left)
+                found.append(planes)
+            planes.hold(source, int(target))
+    return found

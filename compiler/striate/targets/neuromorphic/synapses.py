@@ -128,8 +128,13 @@ def dense(encoding: Encoding, neurons: Array, weight: Array) -> list[Synapses]:
     for population in encoding.senders(flat):
         mine, local = encoding.local(population, flat)
         c, h, w = encoding.populations[population].shape
-        rows = np.zeros((c * h * w, weight.shape[0]), weight.dtype if weight.dtype.kind == "f" else np.int32)
-        np.add.at(rows, local[mine], weight[:, mine].T)
+        places = local[mine]
+        if len(np.unique(places)) == len(places):
+            rows = np.zeros((c * h * w, weight.shape[0]), weight.dtype)
+            rows[places] = weight[:, mine].T
+        else:
+            rows = np.zeros((c * h * w, weight.shape[0]), weight.dtype if weight.dtype.kind == "f" else np.int32)
+            np.add.at(rows, places, weight[:, mine].T)
         result.append(Synapses(population, "dense", rows))
     return result
 
@@ -179,19 +184,14 @@ def total_weight(synapses: Synapses) -> int:
     taps = synapses.kernel[0] * synapses.kernel[1]
     if synapses.weights is None:
         return taps
-    magnitude = np.abs(synapses.weights.astype(np.int64))
-    if synapses.kind in ("window", "one_to_one"):
-        return taps * int(magnitude.max())
-    return int(magnitude.reshape(-1, magnitude.shape[-1]).sum(axis=0).max())
+    weights = synapses.weights.reshape(-1, synapses.weights.shape[-1])
+    above, below = (part(weights, 0).sum(axis=0, dtype=np.int64) for part in (np.maximum, np.minimum))
+    return int((above - below).max()) * (taps if synapses.kind in ("window", "one_to_one") else 1)
 
 
 def connect(encoding: Encoding, synapses: Synapses, target: Population, delay: int = 1) -> None:
     """Make synapses (with integer weights) a projection to a population, in the smallest type that holds them."""
-    name = f"{synapses.source}->{target.name}"
-    taken = {projection.name for projection in encoding.projections}
-    number = 2
-    while name in taken:
-        name, number = f"{synapses.source}->{target.name}_{number}", number + 1
+    name = encoding.fresh_projection(f"{synapses.source}->{target.name}")
     arrays = {} if synapses.weights is None else {"weights": _smallest(synapses, target)}
     if synapses.rescale is not None:
         arrays |= {"multiplier": synapses.rescale.multiplier, "shift": synapses.rescale.shift}
