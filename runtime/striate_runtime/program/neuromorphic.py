@@ -102,6 +102,7 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step.
+    `uncounted` says what the mapping takes for granted, and which limits it could not check.
     """
 
     coding: Literal["graded", "rate"]
