@@ -1,6 +1,6 @@
 """Every operator and every example network on this machine's GPU: right or wrong, and how fast.
 
-    python benchmarks/gpu.py [--only NAME ...] [--batches 1 8 32 128] [--out FILE]
+    python benchmarks/gpu.py [--only NAME ...] [--batches 1 8 32 128] [--out FILE] [--build]
 
 Operators' cases and networks are compiled, run, and compared with the numpy reference: integers must be equal, floats
 near (TOLERANCES). Networks have random weights and are timed at each batch. Each operator and each network runs in a
@@ -20,6 +20,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,23 +50,35 @@ LIMIT_S = 900
 Record = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Options:
+    """The batches to time; `build` only builds kernels."""
+
+    batches: tuple[int, ...]
+    build: bool
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="operators or networks, by name")
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES), metavar="N")
     parser.add_argument("--out", type=Path, metavar="FILE")
+    parser.add_argument("--build", action="store_true", help="only build all kernels into the cache; needs no GPU")
     parser.add_argument("--child", metavar="JOB", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    options = Options(tuple(arguments.batches), arguments.build)
     if arguments.child:
-        print(json.dumps(run_job(arguments.child, arguments.batches)))
+        print(json.dumps(run_job(arguments.child, options)))
         return 0
+    if arguments.build:
+        return run_all(jobs(arguments.only), options, None, None)
     try:
         properties = read_properties()
     except NoGpuError as error:
         print(f"This benchmark needs a GPU: {error}.", file=sys.stderr)
         return 1
     out = arguments.out or ROOT / "benchmarks" / "results" / f"gpu-{slug(properties.name)}.json"
-    return run_all(jobs(arguments.only), arguments.batches, properties, out)
+    return run_all(jobs(arguments.only), options, properties, out)
 
 
 def jobs(only: Sequence[str] | None) -> list[str]:
@@ -78,9 +93,10 @@ def jobs(only: Sequence[str] | None) -> list[str]:
     return [job for name, job in named if not only or name in only]
 
 
-def run_all(todo: Sequence[str], batches: Sequence[int], properties: Properties, out: Path) -> int:
+def run_all(todo: Sequence[str], options: Options, properties: Properties | None, out: Path | None) -> int:
+    """Operators several at a time, since they are not timed; then networks one by one."""
     results: Record = {
-        "gpu": msgspec.to_builtins(properties.__dict__),
+        "gpu": properties.__dict__ if properties else None,
         "python": platform.python_version(),
         "striate": version_of("striate"),
         "triton": version_of("triton"),
@@ -88,49 +104,51 @@ def run_all(todo: Sequence[str], batches: Sequence[int], properties: Properties,
         "date": time.strftime("%Y-%m-%d"),
         "jobs": {},
     }
+    operators = [job for job in todo if job.startswith("operator:")]
+    networks = [job for job in todo if job not in operators]
     failures = 0
-    for number, job in enumerate(todo, 1):
-        start = time.monotonic()
-        record = run_child(job, batches)
-        record["seconds"] = round(time.monotonic() - start, 1)
-        results["jobs"][job] = record
-        failed = [entry for entry in record["runs"] if entry["failure"]]
-        failures += len(failed)
-        print(f"[{number}/{len(todo)}] {job}: {summary(record, failed)}", flush=True)
-        write(out, results)
-    print(f"{out}: {failures} failures")
+
+    def child(job: str) -> Record:
+        return run_child(job, options)
+
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
+        done = chain(pool.map(child, operators), map(child, networks))
+        for number, (job, record) in enumerate(zip([*operators, *networks], done, strict=True), 1):
+            results["jobs"][job] = record
+            failed = [entry for entry in record["runs"] if entry["failure"]]
+            failures += len(failed)
+            print(f"[{number}/{len(todo)}] {job}: {summary(record, failed)}", flush=True)
+            if out:
+                write(out, results)
+    print(f"{out or 'built'}: {failures} failures")
     return 1 if failures else 0
 
 
-def run_child(job: str, batches: Sequence[int]) -> Record:
+def run_child(job: str, options: Options) -> Record:
     """One job in a process of its own; what befalls it is a record too."""
-    command = [sys.executable, __file__, "--child", job, "--batches", *map(str, batches)]
-    path = os.pathsep.join(sys.path[:2] + [part for part in [os.environ.get("PYTHONPATH")] if part])
+    command = [sys.executable, __file__, "--child", job, "--batches", *map(str, options.batches)]
+    command += ["--build"] if options.build else []
+    start = time.monotonic()
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            env={**os.environ, "PYTHONPATH": path},
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
-        return {"runs": [failed_run("all", f"took longer than {LIMIT_S} s")]}
+        return {"runs": [failed_run("all", f"took longer than {LIMIT_S} s")], "seconds": LIMIT_S}
     if done.returncode != 0:
         last = "\n".join(done.stderr.strip().splitlines()[-8:])
-        return {"runs": [failed_run("all", f"the process ended with {done.returncode}: {last}")]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        record = {"runs": [failed_run("all", f"the process ended with {done.returncode}: {last}")]}
+    else:
+        record = json.loads(done.stdout.strip().splitlines()[-1])
+    return {**record, "seconds": round(time.monotonic() - start, 1)}
 
 
-def run_job(job: str, batches: Sequence[int]) -> Record:
+def run_job(job: str, options: Options) -> Record:
     kind, name, *rest = job.split(":")
     if kind == "operator":
-        return {"runs": list(run_operator(name))}
-    return {"runs": list(run_network(ROOT / name, rest[0], batches))}
+        return {"runs": list(run_operator(name, options))}
+    return {"runs": list(run_network(ROOT / name, rest[0], options))}
 
 
-def run_operator(name: str) -> Iterator[Record]:
+def run_operator(name: str, options: Options) -> Iterator[Record]:
     """Each case of an operator in each precision that its types allow."""
     from striate.operators import OPERATORS
 
@@ -138,14 +156,17 @@ def run_operator(name: str) -> Iterator[Record]:
         is_integer = any(t.dtype not in ("f16", "f32") for t in case.inputs)
         for precision in ("i8",) if is_integer else ("f16", "f32"):
             title = f"{number} {case.note} {precision}"
-            yield attempt(title, lambda case=case, precision=precision: run_case(case, precision))
+            yield attempt(title, lambda case=case, precision=precision: run_case(case, precision, options))
 
 
-def run_case(case: Case, precision: str) -> Record:
+def run_case(case: Case, precision: str, options: Options) -> Record:
     from striate.interpreter import interpret
 
     graph, inputs = graph_of(case)
-    with open_device(build(graph, precision, case.batch), fallback=False) as device:
+    program = build(graph, precision, case.batch)
+    if options.build:
+        return {}
+    with open_device(program, fallback=False) as device:
         outputs = device.run(inputs)
     return {"error": compare(outputs, interpret(graph, inputs), precision)}
 
@@ -175,7 +196,7 @@ def graph_of(case: Case) -> tuple[Graph, dict[str, Array]]:
     return graph, inputs
 
 
-def run_network(path: Path, precision: str, batches: Sequence[int]) -> Iterator[Record]:
+def run_network(path: Path, precision: str, options: Options) -> Iterator[Record]:
     """One network at each batch: its first samples against the reference, then its profile."""
     from striate.interpreter import interpret
     from striate.pipeline import read
@@ -184,15 +205,18 @@ def run_network(path: Path, precision: str, batches: Sequence[int]) -> Iterator[
     needs_weights = "models" in path.parts
     compilation = read(path, weights="init(0)" if needs_weights else None)
     shapes = {name: type.shape for name, type in compilation.graph.inputs.items()}
-    inputs = {name: rng.random((max(batches), *shape), np.float32) for name, shape in shapes.items()}
+    inputs = {name: rng.random((max(*options.batches, 8), *shape), np.float32) for name, shape in shapes.items()}
     calibration = {name: array[:8] for name, array in inputs.items()}
     compilation._calibration = calibration  # pyright: ignore[reportPrivateUsage]
     graph = compilation.quantized if precision == "i8" else compilation.optimised
-    reference = interpret(graph, first(inputs, CHECKED_SAMPLES))
-    for batch in batches:
+    reference = {} if options.build else interpret(graph, first(inputs, CHECKED_SAMPLES))
+    for batch in options.batches:
 
         def run(batch: int = batch) -> Record:
-            with open_device(build(graph, precision, batch), fallback=False) as device:
+            program = build(graph, precision, batch)
+            if options.build:
+                return {}
+            with open_device(program, fallback=False) as device:
                 outputs, profile = device.profile(first(inputs, batch))
             count = min(batch, CHECKED_SAMPLES)
             error = compare(first(outputs, count), first(reference, count), precision)
