@@ -2,7 +2,8 @@
 
 A new code is one entry in diagnostics_explained.toml beside this file: `summary` (what is wrong), `example` (a text
 that causes it) and `fix` (what would be right). A test fails for a code without an entry or an entry without a code,
-and runs every example: the text must be refused with its code. Where a text alone is not enough, the entry says what is:
+and runs every example: the text must be refused with its code. Where a text alone is not enough, the entry says what
+is:
 
     command       the arguments of `striate`; the example is the file network.striate in the folder it runs in
     files         file name -> its text

@@ -174,8 +174,11 @@ def test_a_repeat_of_no_rounds_changes_nothing() -> None:
 
 
 def test_a_block_may_give_several_results() -> None:
-    text = "block both(x) -> a, b {\n a = x |> relu\n b = x |> relu6\n}\nnetwork n(x: f32[4]) -> p, q {\n p, q = x |> both\n}"
-    assert read(text).graph.outputs == {"p": "p.a", "q": "p.b"}
+    block = "block both(x) -> a, b {\n a = x |> relu\n b = x |> relu6\n}\n"
+    assert read(block + "network n(x: f32[4]) -> p, q {\n p, q = x |> both\n}").graph.outputs == {
+        "p": "p.a",
+        "q": "p.b",
+    }
 
 
 def test_blocks_may_stand_below_the_network_that_applies_them() -> None:
@@ -188,7 +191,8 @@ def test_blocks_may_stand_below_the_network_that_applies_them() -> None:
 def test_the_compare_section_is_an_experiment() -> None:
     experiment = read(
         "network n(x: f32[4]) -> y { y = x |> relu }\n"
-        'compare {\n  data "a.npz"\n  calibration "b.npz"\n  gpu(precision=f16, batch=8, fast=true)\n  "my.toml"(x=-0.5)\n}'
+        'compare {\n  data "a.npz"\n  calibration "b.npz"\n'
+        '  gpu(precision=f16, batch=8, fast=true)\n  "my.toml"(x=-0.5)\n}'
     ).experiment
     assert (experiment.data, experiment.calibration) == ("a.npz", "b.npz")
     assert [str(machine) for machine in experiment.machines] == [

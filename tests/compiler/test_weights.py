@@ -94,7 +94,7 @@ def test_the_nearest_tensor_is_named(graph: Graph, tmp_path: Path) -> None:
     given = tensors(graph)
     given["conv1.weight"] = given.pop("conv.weight")
     save_file(given, tmp_path / "w.safetensors")
-    with pytest.raises(CompileError, match="did you mean 'conv1.weight'"):
+    with pytest.raises(CompileError, match=r"did you mean 'conv1\.weight'"):
         load_weights(graph, FILE, tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_another_kind_of_file_is_refused(graph: Graph, tmp_path: Path, content: 
 
 def test_a_missing_file_is_refused_with_the_nearest_one(graph: Graph, tmp_path: Path) -> None:
     save_file(tensors(graph), tmp_path / "ww.safetensors")
-    with pytest.raises(CompileError, match="did you mean 'ww.safetensors'"):
+    with pytest.raises(CompileError, match=r"did you mean 'ww\.safetensors'"):
         load_weights(graph, FILE, tmp_path)
 
 
