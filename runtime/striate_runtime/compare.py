@@ -100,7 +100,7 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def verdict(comparison: Comparison) -> list[str]:
-    """One or two honest sentences for each chip, against the int8 GPU where there is one, else another GPU."""
+    """An honest sentence for each chip, against the int8 GPU at every batch there is, else another GPU."""
     rows = [result for result in comparison.results if result.profile.valid]
     gpus = [result for result in rows if result.profile.device == "gpu"]
     chips = [result for result in rows if result.profile.device != "gpu"]
@@ -111,9 +111,9 @@ def verdict(comparison: Comparison) -> list[str]:
     ]
     if not gpus or not chips:
         return [*sentences, "There is nothing to weigh: a verdict needs a GPU and a chip on the same data."]
-    baseline = next((g for g in gpus if "precision=i8" in g.profile.machine), gpus[0])
-    sentences += [_weigh(chip, baseline) for chip in chips]
-    bases = {result.profile.energy_uj.total.basis for result in [baseline, *chips]}
+    fair = [gpu for gpu in gpus if "precision=i8" in gpu.profile.machine] or gpus[:1]
+    sentences += [_weigh(chip, fair) for chip in chips]
+    bases = {result.profile.energy_uj.total.basis for result in [*fair, *chips]}
     if bases != {"measured"}:
         sentences.append(
             f"No figure here is more than its basis ({', '.join(sorted(bases))}): "
@@ -122,34 +122,32 @@ def verdict(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _weigh(chip: Result, baseline: Result) -> str:
-    name, other = chip.profile.machine, baseline.profile.machine
-    if chip.accuracy is not None and baseline.accuracy is not None:
-        lost = baseline.accuracy - chip.accuracy
-        if abs(lost) > ISO_ACCURACY:
-            side = "below" if lost > 0 else "above"
-            gap = f"{name} is {abs(lost) * 100:.1f} points {side} {other}"
+def _weigh(chip: Result, baselines: list[Result]) -> str:
+    name, other = chip.profile.machine, baselines[0].profile.machine
+    for baseline in baselines:
+        lost = (baseline.accuracy or 0.0) - (chip.accuracy or 0.0)
+        if chip.accuracy is not None and abs(lost) > ISO_ACCURACY:
+            gap = (
+                f"{name} is {abs(lost) * 100:.1f} points {'below' if lost > 0 else 'above'} {baseline.profile.machine}"
+            )
             return f"{gap}: at unequal accuracy their energies are not compared."
+    unknown = next((r for r in [chip, *baselines] if r.profile.energy_uj.total.value is None), None)
+    if unknown is not None:
+        return f"The energy of {unknown.profile.machine} is not known, so it is not compared."
+    ratios = [f"{_ratios(chip, baseline)} at batch {baseline.profile.batch}" for baseline in baselines]
+    return f"Against {other}, {name} takes {', and '.join(ratios)}; {_largest(chip)}."
+
+
+def _ratios(chip: Result, baseline: Result) -> str:
     mine, theirs = chip.profile.energy_uj.total, baseline.profile.energy_uj.total
-    if mine.value is None or theirs.value is None:
-        return f"The energy of {name if mine.value is None else other} is not known, so it is not compared."
-    sentence = f"Against {other} at batch {baseline.profile.batch}, {name} takes {_ratio(mine, theirs)} the energy"
-    return f"{sentence}{_delay(chip, baseline)}; {_largest(chip)}."
-
-
-def _ratio(mine: Figure, theirs: Figure) -> str:
     assert mine.value is not None
     assert theirs.value is not None
-    text = f"{_times(mine.value / theirs.value)} times"
+    text = f"{_times(mine.value / theirs.value)} times the energy"
     low, high = _band(mine), _band(theirs)
     if low[0] <= high[1] and high[0] <= low[1]:
-        return f"{text} (their bands overlap: no winner)"
-    return text
-
-
-def _delay(chip: Result, baseline: Result) -> str:
-    mine, theirs = chip.profile.latency_us.value, baseline.profile.latency_us.value
-    return "" if mine is None or not theirs else f" and {_times(mine / theirs)} times the time"
+        text += " (the bands overlap: no winner)"
+    ours, others = chip.profile.latency_us.value, baseline.profile.latency_us.value
+    return text if ours is None or not others else f"{text} and {_times(ours / others)} times the time"
 
 
 def _largest(chip: Result) -> str:

@@ -62,8 +62,9 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
         "host": _unknown("the host that feeds the GPU is not described"),
         "io": _unknown("transfers to and from the GPU are not described"),
     }
+    sources = "; ".join(q.source for q in (bandwidth, peak, hardware.memory.launch_latency_us))
     return Estimate(
-        latency_us=Figure(total_us, "estimated", f"{bandwidth.source}; {peak.source}; {hardware.memory.launch_latency_us.source}", note=NOTE),
+        latency_us=Figure(total_us, "estimated", sources, note=NOTE),
         energy_uj=Energy(_total(stack), stack, tuple(name for name, part in stack.items() if part.value is None)),
         layers=tuple(
             _layer(launch, batch, time, (per_mac.value, per_bit.value, power.value))

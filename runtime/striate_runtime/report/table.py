@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from striate_runtime.compare import Comparison, Result, verdict
-from striate_runtime.profile import Energy, Figure, Profile
+from striate_runtime.profile import ENERGY_PARTS, Energy, Figure, Profile
 from striate_runtime.report import quantity
 
 
@@ -15,7 +15,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     """One row per machine, then what the totals leave out, accuracy by steps, and the verdict."""
     table = Table(title=_title(comparison), title_justify="left", show_lines=True, expand=False)
     table.add_column("machine", style="bold", overflow="fold")
-    for heading in ("accuracy", "agrees", "latency", "energy", "memory"):
+    for heading in ("accuracy", "agrees", "time / sample", "energy / sample", "memory"):
         table.add_column(heading, justify="right")
     table.add_column("energy by part")
     table.add_column("basis")
@@ -77,7 +77,9 @@ def _cells(result: Result) -> tuple[RenderableType, ...]:
         agrees,
         latency,
         _energy(profile.energy_uj.total),
-        "\n".join(f"{name} {quantity.size(value)}" for name, value in profile.memory_bytes.items()),
+        "\n".join(
+            f"{n} {quantity.size(v)}" for n, v in profile.memory_bytes.items() if not n.endswith("without_reuse")
+        ),
         _stack(profile.energy_uj),
         _bases(profile),
     )
@@ -93,7 +95,8 @@ def _energy(total: Figure) -> str:
 def _stack(energy: Energy) -> str:
     known = sum(figure.value for figure in energy.stack.values() if figure.value)
     rows = []
-    for part, figure in energy.stack.items():
+    for part in sorted(energy.stack, key=ENERGY_PARTS.index):
+        figure = energy.stack[part]
         share = f" ({figure.value / known:.0%})" if figure.value and known else ""
         rows.append(f"{part} {quantity.energy(figure.value)}{share}")
     return "\n".join(rows)
