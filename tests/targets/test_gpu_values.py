@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gpu_cases import BATCH, Cases, all_cases, gather, is_exact, with_halves
 from gpu_networks import NETWORKS, quantized
+from gpu_random import random_graph
 
 from striate.graph import Graph
 from striate.interpreter import interpret
@@ -106,6 +107,22 @@ def test_a_fused_integer_network_agrees_bit_for_bit(interpreted: Open) -> None:
     np.testing.assert_array_equal(
         interpreted(graph, "i8").run(inputs)["logits"], interpret(graph, inputs)["logits"], strict=True
     )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_float_graphs_agree_in_single_precision(interpreted: Open, seed: int) -> None:
+    graph = random_graph(seed, 40, integers=False)
+    inputs = _random_inputs(graph)
+    outputs, expected = interpreted(graph, "f32").run(inputs), interpret(graph, inputs, float64=True)
+    assert [name for name in expected if _relative_error(outputs[name], expected[name]) > 1e-4] == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_integer_graphs_agree_bit_for_bit(interpreted: Open, seed: int) -> None:
+    graph, rng = random_graph(seed, 40, integers=True), np.random.default_rng(seed)
+    inputs = {name: rng.integers(0, 256, (BATCH, *type.shape)).astype("u1") for name, type in graph.inputs.items()}
+    outputs, expected = interpreted(graph, "i8").run(inputs), interpret(graph, inputs)
+    assert [name for name in expected if not _is_equal(outputs[name], expected[name])] == []
 
 
 @pytest.mark.parametrize("dtype", ["u8", "i8"])

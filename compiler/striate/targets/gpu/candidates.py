@@ -53,8 +53,8 @@ def image_tiles(rows: int, channels: int) -> tuple[Tile, ...]:
 
 
 def flat_tiles(elements: int) -> tuple[Tile, ...]:
-    """Tiles of a kernel that goes over numbers one by one."""
-    return (Tile({"BM": 1024}),) if elements <= 1 << 16 else (Tile({"BM": 1024}), Tile({"BM": 2048}, 8))
+    """Tiles of a kernel that goes over numbers one by one: eight for each thread, so that halves are loaded at once."""
+    return (Tile({"BM": 1024}), Tile({"BM": 256})) if elements > 256 else (Tile({"BM": 256}),)
 
 
 def row_tiles(length: int, is_contiguous: bool) -> tuple[Tile, ...]:

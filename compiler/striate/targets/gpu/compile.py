@@ -22,9 +22,6 @@ Progress = Callable[[str, int, int], None]
 ARCHITECTURES = {"sm_90a": 90, "sm_80": 80}
 """What kernels are built for -> as Triton names it: Hopper, all candidates; Ampere and later, the default one."""
 
-MOST_SPILLED_BYTES = 0
-"""A candidate that is not the default and spills registers is left out."""
-
 _TRITON_TYPES = {"f16": "*fp16", "f32": "*fp32", "i8": "*i8", "u8": "*u8", "i32": "*i32"}
 _NUMPY_TYPES = {"float16": "*fp16", "float32": "*fp32", "int8": "*i8", "uint8": "*u8", "int32": "*i32"}
 
@@ -102,8 +99,8 @@ def _built(
     built = build_all([request for *_, request, _ in keyed], cache=cache, jobs=jobs, progress=progress)
     files: dict[str, bytes] = {}
     cubins: dict[int, dict[str, Cubin]] = {}
-    for _, candidate, name, request, key in keyed:
-        if candidate.constants and built[key].spill_bytes <= MOST_SPILLED_BYTES:
+    for launch, candidate, name, request, key in keyed:
+        if candidate is launch.candidates[0] or built[key].spill_bytes == 0:
             cubins.setdefault(id(candidate), {})[name] = _cubin(request, name, key, built[key], files)
     launches = tuple(_with_cubins(launch, cubins) for launch in lowered.body.launches)
     versions = {"triton": triton_version()}
@@ -111,11 +108,8 @@ def _built(
 
 
 def _with_cubins(launch: Launch, cubins: Mapping[int, dict[str, Cubin]]) -> Launch:
-    default, *others = launch.candidates
-    assert "sm_90a" in cubins.get(id(default), {}), (
-        f"the default kernel of '{launch.layer}' spills registers: {default}"
-    )
-    kept = [default, *(candidate for candidate in others if id(candidate) in cubins)]
+    """The launch with its candidates' cubins; of those beside the default, one that spills registers is left out."""
+    kept = [candidate for candidate in launch.candidates if id(candidate) in cubins]
     filled = tuple(msgspec.structs.replace(candidate, cubins=cubins[id(candidate)]) for candidate in kept)
     return msgspec.structs.replace(launch, candidates=filled)
 
