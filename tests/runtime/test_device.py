@@ -57,7 +57,7 @@ def test_an_input_is_refused_for(what: str) -> None:
 
 def test_names_are_compared_both_ways() -> None:
     with pytest.raises(InputError, match="the program's inputs are image, label; given: image, mask"):
-        check_inputs((IMAGE, LABEL), {"image": GOOD, "mask": [0, 0]})
+        check_inputs((IMAGE, LABEL), {"image": GOOD, "mask": np.zeros(2)})
     with pytest.raises(InputError, match="given: none"):
         check_inputs((IMAGE, LABEL), {})
 
