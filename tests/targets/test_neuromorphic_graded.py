@@ -12,7 +12,9 @@ from mapped_networks import GRADED_ONLY, NETWORKS, compiled
 from striate.diagnostics import CompileError
 from striate.graph import Graph
 from striate.interpreter import interpret
+from striate.machine import Machine
 from striate.operators.pooling import MaxPool2d
+from striate.pipeline import lower
 from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.tensor import TensorType
 from striate_runtime.device import open_device
@@ -117,6 +119,15 @@ def test_every_node_that_cannot_be_encoded_is_named_with_its_reason() -> None:
     assert len(named) == 2
     assert all("lookup" in d.message and "no table" in d.message for d in error.value.diagnostics)
     assert all(d.span is not None for d in error.value.diagnostics), "a refusal points into the text"
+
+
+@pytest.mark.parametrize("option", ["steps", "percentile"])
+def test_an_option_of_rate_is_refused_for_graded(option: str) -> None:
+    compilation, _ = compiled(NETWORKS["lenet"])
+    with pytest.raises(CompileError) as error:
+        lower(compilation, Machine("loihi2", {"coding": "graded", option: 64}))
+    assert [diagnostic.code for diagnostic in error.value.diagnostics] == ["bad-machine"]
+    assert f"'{option}'" in error.value.diagnostics[0].message
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:

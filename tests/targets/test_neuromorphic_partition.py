@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from typing import Literal, get_args
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,12 +16,12 @@ from tiny_chips import tiny
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.pipeline import Compilation
-from striate.targets.neuromorphic import compile_for_neuromorphic, mapping_table
+from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.targets.neuromorphic.demand import Block, Demand, reach
 from striate.targets.neuromorphic.partition import partition, usage_of
 from striate_runtime.hardware import Chip, load_hardware
 from striate_runtime.program import Program
-from striate_runtime.program.neuromorphic import Population, Projection
+from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Population, Projection
 
 Neuron = tuple[int, int, int]
 Kind = Literal["conv2d", "window", "one_to_one", "dense"]
@@ -182,6 +183,10 @@ def mapped(compilation: Compilation, chip: Chip, seed: int = 0) -> Program:
     )
 
 
+def cores_of(program: Program) -> tuple[Core, ...]:
+    return msgspec.convert(program.body, NeuromorphicBody).cores
+
+
 @pytest.mark.parametrize(
     ("figures", "words", "help"),
     [
@@ -229,19 +234,22 @@ def test_the_number_of_channels_that_a_full_chip_names_fits() -> None:
     with pytest.raises(CompileError) as error:
         mapped(compiled(text.format(9))[0], chip)
     assert "with at most 4 channels" in (error.value.diagnostics[0].help or "")
-    assert len(mapping_table(mapped(compiled(text.format(4))[0], chip))) == 4
+    assert len(cores_of(mapped(compiled(text.format(4))[0], chip))) == 4
     with pytest.raises(CompileError):
         mapped(compiled(text.format(5))[0], chip)
 
 
-def test_the_mapping_table_has_every_core_with_its_binding_limit() -> None:
-    rows = mapping_table(mapped(compiled(NETWORKS["lenet"])[0], tiny("loihi2", neuron_slots=200)))
-    assert [row.core for row in rows] == list(range(len(rows)))
-    assert rows[0].slab == "0:4 x 0:12 x 0:4"
-    assert rows[0].binding == "neuron_slots"
-    assert rows[0].fill["neuron_slots"] == 100 * rows[0].neurons / 200
-    assert rows[0].fill["axons_in"] is None, "Loihi 2's is unpublished"
-    assert sum(row.neurons for row in rows) == 4 * 144 + 4 * 36 + 6 * 16 + 6 * 4 + 16 + 5
+def test_the_program_says_what_each_core_holds_and_uses() -> None:
+    program = mapped(compiled(NETWORKS["lenet"])[0], tiny("loihi2", neuron_slots=200))
+    cores = cores_of(program)
+    assert [core.index for core in cores] == list(range(len(cores)))
+    assert (cores[0].channels, cores[0].rows, cores[0].columns) == ((0, 4), (0, 12), (0, 4))
+    slots = [next(usage for usage in core.usage if usage.resource == "neuron_slots") for core in cores]
+    assert {usage.limit for usage in slots} == {200}
+    assert sum(usage.used for usage in slots) == 4 * 144 + 4 * 36 + 6 * 16 + 6 * 4 + 16 + 5
+    unknown = {usage.resource for usage in cores[0].usage if usage.limit is None}
+    assert "axons_in" in unknown, "Loihi 2's is unpublished"
+    assert any("axons in" in remark for remark in program.body["uncounted"]), "and the program says so"
 
 
 def test_a_mapping_is_the_same_every_time_and_the_seed_only_moves_cores() -> None:

@@ -4,12 +4,11 @@
                 encoding.py, synapses.py what both fill in: who sends which number, and where it goes
     partition   demand.py, partition.py  what fits on a core, and how populations are cut
     place       route.py, place.py       who talks to whom, and where on the mesh it stands
-    write       lower.py, report.py      the program, and its table
+    write       lower.py                 the program
 
 not_yet.py lists what the codings refuse, and why. spec/mapping.md says what each step promises.
 """
 
 from striate.targets.neuromorphic.compile import TARGET, compile_for_neuromorphic
-from striate.targets.neuromorphic.report import MappingRow, mapping_table
 
-__all__ = ["TARGET", "MappingRow", "compile_for_neuromorphic", "mapping_table"]
+__all__ = ["TARGET", "compile_for_neuromorphic"]

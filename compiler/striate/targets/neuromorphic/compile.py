@@ -17,6 +17,8 @@ from striate_runtime.program import Program
 
 PAYLOAD_BITS = 8
 """What one event must carry in the coding `graded`."""
+RATE_ONLY = ("steps", "percentile")
+"""Options that mean nothing to `graded`."""
 
 
 def compile_for_neuromorphic(
@@ -56,9 +58,12 @@ def _check_payload(chip: Chip) -> None:
 
 def _compile(request: Request) -> Program:
     coding = cast(Literal["graded", "rate"], str(request.options["coding"]))
-    if coding == "graded" and "steps" in request.machine.options:
-        message = "'steps' belongs to coding=rate; coding=graded takes as many steps as the network is deep"
-        raise CompileError(Diagnostic("bad-machine", message, request.machine.span))
+    misplaced = [name for name in RATE_ONLY if name in request.machine.options]
+    if coding == "graded" and misplaced:
+        message = (
+            f"'{misplaced[0]}' belongs to coding=rate; coding=graded is exact, in as many steps as the network is deep"
+        )
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=f"leave '{misplaced[0]}' out"))
     return compile_for_neuromorphic(
         request.graph,
         coding=coding,
