@@ -109,47 +109,26 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                 sent = step - projections.delay[j]
                 source = projections.source[j]
                 if sent >= 0 and state.event_count[sent % slots, source] > 0:
-                    start = (sent % slots) * neurons + populations.neuron[source]
-                    number = state.event_count[sent % slots, source]
                     first = populations.neuron[source]
-                    events = (state.event_neuron[start : start + number], state.event_payload[start : start + number])
+                    start = (sent % slots) * neurons + first
+                    end = start + state.event_count[sent % slots, source]
+                    payloads = state.event_payload[start:end]
                     state.waiting[projections.target[j]] = 1
-                    _deliver(projections, tables.synapses, j, first, events[0], events[1], state.accumulator)
+                    _deliver(tables, j, first, state.event_neuron[start:end], payloads, state.accumulator)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
                 if step == populations.fires_at[p] or (rate and step > populations.fires_at[p]):
-                    end = _fire(
-                        populations,
-                        tables.segments,
-                        tables.parameters,
-                        state,
-                        p,
-                        start,
-                        inputs[sample],
-                        rate,
-                        limit,
-                        step,
-                        counts[sample, step],
-                        saturation,
-                    )
+                    row = counts[sample, step]
+                    end = _fire(tables, state, p, start, inputs[sample], rate, limit, step, row, saturation)
                     state.waiting[p] = 0
                 elif counting and state.waiting[p] == 1:
                     _count_active(populations, tables.segments, p, state.accumulator, counts[sample, step])
                 state.event_count[slot, p] = end - start
                 if counting and end > start:
                     for j in range(populations.projection[p], populations.projection[p + 1]):
-                        _account(
-                            projections,
-                            tables.accounts,
-                            j,
-                            populations.neuron[p],
-                            state.event_neuron[start:end],
-                            state.pair_step,
-                            step,
-                            counts[sample],
-                            pair_totals,
-                        )
+                        events = state.event_neuron[start:end]
+                        _account(tables, j, events, state.pair_step, step, counts[sample], pair_totals)
             while taken < len(snapshots) and snapshots[taken] == step + 1:
                 _copy_outputs(populations, state.potential, outputs[sample, taken])
                 taken += 1
@@ -168,7 +147,7 @@ def _cached(stamp):
 
 def _stamp():
     """A number that changes with any file that the kernels are compiled from."""
-    sources = (Path(module.__file__).read_bytes() for module in (counts_columns, tables_layout, vectors))
+    sources = (Path(str(module.__file__)).read_bytes() for module in (counts_columns, tables_layout, vectors))
     return zlib.crc32(b"".join(sources))
 
 
@@ -185,8 +164,9 @@ def _copy_outputs(populations, potential, row):
 
 
 @_jit
-def _deliver(projections, synapses, j, first_neuron, event_neuron, event_payload, accumulator):
+def _deliver(tables, j, first_neuron, event_neuron, event_payload, accumulator):
     """Add (or, for a maximum, compare) what the events of one population bring along projection j."""
+    projections, synapses = tables.projections, tables.synapses
     mode = projections.mode[j]
     rescale, rescales = np.int64(projections.rescale[j]), np.int64(projections.rescales[j])
     table = projections.table[j] - first_neuron
@@ -219,10 +199,13 @@ def _deliver(projections, synapses, j, first_neuron, event_neuron, event_payload
 
 
 @_jit
-def _fire(populations, segments, parameters, state, p, start, inputs, rate, limit, step, counts, saturation):
+def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation):
     """Update population p and write its events from `start` on; where they end."""
+    populations, segments, parameters = tables.populations, tables.segments, tables.parameters
     kind = populations.kind[p]
     low, high = populations.low[p], populations.high[p]
+    given = inputs if kind == INPUT else state.accumulator
+    clear = np.int64(0 if kind == INPUT else 1)
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         neuron, length = segments.neuron[s], segments.length[s]
@@ -234,51 +217,22 @@ def _fire(populations, segments, parameters, state, p, start, inputs, rate, limi
             place = segments.accumulator[s] + i
             if kind == INPUT:
                 place = populations.input_start[p] + neuron - populations.neuron[p] + i
-                if rate:
-                    masks = _integrate_block(
-                        inputs,
-                        place,
-                        state.potential,
-                        neuron + i,
-                        parameters.bias,
-                        parameters.threshold,
-                        parameter + i,
-                        limit,
-                        np.int64(0),
-                        number,
-                    )  # pyright: ignore
-                else:
-                    masks = _take_inputs(inputs, place, state.potential, neuron + i, min(number, np.int64(LANES)))
-            elif kind == READOUT:
-                masks = _accumulate(state.accumulator, place, state.potential, neuron + i, limit, number)
+            if kind == READOUT:
+                masks = _accumulate(given, place, state.potential, neuron + i, limit, number)
+            elif kind == INPUT and not rate:
+                masks = _take_inputs(given, place, state.potential, neuron + i, min(number, np.int64(LANES)))
             elif kind == GRADED:
-                masks = _requantize_block(
-                    state.accumulator,
-                    place,
-                    state.potential,
-                    neuron + i,
-                    parameters.bias,
-                    parameters.multiplier,
-                    parameters.shift,
-                    parameter + i,
-                    low,
-                    high,
-                    limit,
-                    number,
-                )  # pyright: ignore
+                masks = _requantize_block(  # pyright: ignore
+                    *(given, place, state.potential, neuron + i),
+                    *(parameters.bias, parameters.multiplier, parameters.shift, parameter + i),
+                    *(low, high, limit, number),
+                )
             else:
-                masks = _integrate_block(
-                    state.accumulator,
-                    place,
-                    state.potential,
-                    neuron + i,
-                    parameters.bias,
-                    parameters.threshold,
-                    parameter + i,
-                    limit,
-                    np.int64(1),
-                    number,
-                )  # pyright: ignore
+                masks = _integrate_block(  # pyright: ignore
+                    *(given, place, state.potential, neuron + i),
+                    *(parameters.bias, parameters.threshold, parameter + i),
+                    *(limit, clear, number),
+                )
             active += _ones((masks >> LANES) & _MASK)  # pyright: ignore
             over += _ones(masks >> (2 * LANES))  # pyright: ignore
             sends = masks & _MASK
@@ -343,8 +297,10 @@ def _count_active(populations, segments, p, accumulator, counts):
 
 
 @_jit
-def _account(projections, accounts, j, first_neuron, event_neuron, pair_step, step, counts, pair_totals):
+def _account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
     """What the events of one population cost along projection j: sent in this step, received `delay` steps later."""
+    projections, accounts = tables.projections, tables.accounts
+    first_neuron = tables.populations.neuron[projections.source[j]]
     first_pair, last_pair = projections.pair[j], projections.pair[j + 1]
     shift = projections.entry[j] - first_neuron
     pair_step[first_pair:last_pair] = 0
