@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, cast
@@ -51,9 +52,11 @@ def write_value(value: object) -> str:
 
 
 def _float(value: float) -> str:
+    """The shortest text that reads back as this number: `7` for 7.0, so that equal attributes print alike."""
     assert value == value, "an attribute is a number"
-    text = repr(value)
-    return text if "." in text or "e" not in text else text.replace("e", ".0e")
+    if value.is_integer() and abs(value) < 2**53 and (value or math.copysign(1, value) > 0):
+        return str(int(value))
+    return repr(value)
 
 
 def _quote(name: str) -> str:

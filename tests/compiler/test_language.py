@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def nodes(graph: Graph) -> dict[str, str]:
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_every_example_network_makes_a_whole_graph(path: Path) -> None:
     verify(read(path.read_text("utf-8")).graph)
+
+
+def test_reading_resnet50_takes_less_than_0_3_seconds() -> None:
+    text = next(path for path in MODELS if path.stem == "resnet50").read_text("utf-8")
+    start = time.process_time()
+    assert len(read(text).graph) > 150
+    assert time.process_time() - start < 0.3
 
 
 # -- expressions

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 
+import numpy as np
 import pytest
 
 from striate.diagnostics import CompileError, Diagnostic
@@ -196,3 +198,33 @@ def test_a_text_cut_off_anywhere_never_raises_anything_else(cut: int) -> None:
     )
     with contextlib.suppress(CompileError):
         read(text[:cut])
+
+
+WHOLE = (
+    "block f(x, n=2) -> y {\n  let k = n * 2\n  y = x |> conv2d(k, 3, padding=same) |> relu\n}\n"
+    "network n(x: f32[3, 8, 8]) -> a, b = c {\n  weights init(0)\n  a, q = x |> repeat i in 0..2 { f(4) } |> split(2)\n"
+    "  if q.channels == 2 and true {\n    c = q + a\n  } else { c = q }\n}\ncompare {\n  gpu(precision=f16)\n}\n"
+)
+PIECES = re.findall(r"\w+|\s+|[^\w\s]", WHOLE)
+ODD = [*'(){}[]|=,.:"#\n', "|>", "..", "2ms", "if", "else", "repeat", "not", "network", "block", "1e9", "none", "-"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_garbled_text_is_read_or_refused_and_never_breaks_the_reader(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    refused = 0
+    for _ in range(150):
+        pieces = list(PIECES)
+        for _ in range(rng.integers(1, 5)):
+            place, odd = int(rng.integers(len(pieces))), ODD[rng.integers(len(ODD))]
+            pieces[place : place + int(rng.integers(2))] = [odd] if rng.random() < 0.7 else []
+        try:
+            read("".join(pieces))
+        except CompileError:
+            refused += 1
+    assert refused > 75
+
+
+def test_a_mistake_after_a_garbled_body_is_found_as_well() -> None:
+    found = mistakes(f"{HEAD}if true {{\n a = = x\n b = x }} c\nd = = x\n}}")
+    assert [diagnostic.code for diagnostic in found] == ["syntax-error"] * 3

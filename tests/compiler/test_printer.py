@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from striate.diagnostics import Source
 from striate.graph import Graph
 from striate.language import format_source, read
 from striate.operators import OPERATORS
+from striate.operators.pointwise import LeakyRelu
 from striate.operators.schema import Case
 from striate.passes import quantize, run_passes
-from striate.printer import print_graph
+from striate.printer import print_graph, write_value
+from striate.tensor import TensorType
 from striate.weights import WeightsDeclaration, load_weights
 
 CASES = [(name, case) for name, operator in OPERATORS.items() for case in operator.cases()]
@@ -106,3 +109,26 @@ def test_folded_and_quantized_graphs_come_back() -> None:
     quantize(graph, {"x": rng.uniform(-1, 1, (8, 3, 8, 8)).astype(np.float32)})
     assert any(node.operator.name == "requantize" for node in graph)
     assert read(print_graph(graph)).graph == graph
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (7.0, "7"), (-0.0, "-0.0"), (0.0, "0"), (0.1, "0.1"), (1e-05, "1e-05"), (1e20, "1e+20"),
+        (float("-inf"), "-inf"),
+        (True, "true"), (None, "none"), ("same", "same"), ((3,), "(3,)"), ((), "()"), ((1, -2), "(1, -2)"),
+    ],
+)  # fmt: skip
+def test_an_attributes_value_is_written_as_the_language_reads_it(value: object, text: str) -> None:
+    assert write_value(value) == text
+
+
+@pytest.mark.parametrize("value", [1e20, 1e-05, 0.1, -2.5, 1e16, 5e-324, 1.7976931348623157e308, -0.0, float("inf")])
+def test_any_float_attribute_comes_back_exactly(value: float) -> None:
+    graph = Graph("n")
+    graph.add_input("x", TensorType("f32", (4,)))
+    graph.add("y", LeakyRelu(value), ["x"])
+    graph.outputs = {"y": "y"}
+    operator = read(print_graph(graph)).graph.node("y").operator
+    assert isinstance(operator, LeakyRelu)
+    assert struct.pack("d", operator.negative_slope) == struct.pack("d", value)

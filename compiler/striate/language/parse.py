@@ -63,14 +63,15 @@ class _Reader:
         index = 0
         while index < len(self.tokens) and len(self.mistakes) < MOST_MISTAKES:
             token = self.tokens[index]
-            before = self._mark(index, first=False) if token.type == "_NEWLINE" else None
+            before = self._mark(index, first=False)
             try:
                 self.state.feed_token(token)
             except UnexpectedToken:
+                self._step_back(before)
                 self._complain(index)
                 index, repeat = self._recover(index), False
                 continue
-            if before:
+            if token.type == "_NEWLINE":
                 self.marks[-1], repeat = before, False
             elif token.type == "REPEAT":
                 repeat = True
@@ -106,9 +107,6 @@ class _Reader:
         elif len(self.marks) > 1 and token.type in _ITEMS and (brace := self._unclosed_brace(index)):
             self.mistakes.append(explain_unclosed(self.source, brace, token))
         else:
-            self._step_back()
-            for fine in self.tokens[start:index]:
-                self.state.feed_token(fine)
             after = self.tokens[index + 1].type if index + 1 < len(self.tokens) else ""
             self.mistakes.append(explain_token(self.source, token, after, self.parser.accepts()))
 
@@ -116,14 +114,13 @@ class _Reader:
         braces = (t for i, t in enumerate(self.tokens[:index]) if t.type == "LBRACE" and i not in self.pairs)
         return next(braces, None)
 
-    def _step_back(self) -> None:
-        mark = self.marks[-1]
+    def _step_back(self, mark: _Mark) -> None:
         self.state.state_stack, self.state.value_stack = list(mark.states), list(mark.values)
 
     def _recover(self, index: int) -> int:
         """Forget the statement that token `index` stands in; gives the index to go on with."""
-        self._step_back()
         mark = self.marks[-1]
+        self._step_back(mark)
         index = self._end_of_statement(mark, index)
         if mark.first and index < len(self.tokens) and self.tokens[index].type == "_NEWLINE":
             index += 1
