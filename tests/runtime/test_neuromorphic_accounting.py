@@ -182,7 +182,10 @@ def test_loihi2_steps_last_as_long_as_the_synaptic_operations_of_the_busiest_cor
     net, values = chain()
     took = profile(net.cut(h=2), values, load_hardware("loihi2").text)
     assert took.latency_us.value == pytest.approx((24 * 8 * 1.017 + 15 * 4 * 1.017 + 3 * 200.0) / 1000)
-    assert "neuron access: unpublished" in took.latency_us.note
+    assert (
+        "no published time (axon in, synapse read, neuron update, spike out, axon out, neuron access)"
+        in took.latency_us.note
+    )
 
 
 def test_a_potential_beyond_the_chips_membrane_makes_the_result_invalid_and_names_core_and_step():
@@ -205,8 +208,21 @@ def test_an_unknown_cost_leaves_its_part_out_and_says_so():
         LOIHI1,
     )
     took = profile(net.cut(h=16, y=4), values, text)
-    assert any("topology.hop_east_west_energy_pj is unknown" in line for line in took.energy_uj.uncounted)
+    assert any("topology.hop_east_west_energy_pj is unpublished" in line for line in took.energy_uj.uncounted)
     assert took.energy_uj.stack["routing"].value == pytest.approx(111.0e-6 * took.counts["messages_out"])
+
+
+def test_messages_between_chips_are_counted_apart_and_both_chips_draw_static_power():
+    net, values = chain()
+    program = net.program()
+    program.body["cores"][1]["chip"] = 1
+    with open_device(program) as device:
+        took = device.profile({"x": values.astype(np.float32)})[1]
+    assert took.counts["chip_crossings"] == took.counts["messages_out"] == 15
+    assert took.counts["hops_east_west"] == 0
+    assert any("hop_between_chips_energy_pj" in line for line in took.energy_uj.uncounted)
+    assert took.latency_us.value is not None
+    assert took.energy_uj.stack["static"].value == pytest.approx(2 * 104.0 * took.latency_us.value * 1e-3)
 
 
 def test_every_figure_of_a_profile_is_emulated():

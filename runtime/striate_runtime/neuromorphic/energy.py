@@ -178,24 +178,22 @@ def _figure(name: str, part: Part | None, chip: Chip) -> Figure:
 
 
 def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip) -> tuple[str, ...]:
-    """What happened but has no published cost, with where one was looked for."""
+    """What happened but has no published cost; the description says where one was looked for."""
     missing = [
-        f"{part}: {path} is unknown ({figure_of(chip, path).source})"
+        f"{part}: {path} is unpublished"
         for part, terms in TERMS.items()
         for column, path in terms
         if counts[column] and figure_of(chip, path).value is None and not _is_contained(part, chip)
     ]
     powers = ("static.chip_power_mw", "host.clock_power_mw")
     missing += [
-        f"{path.split('.')[0]}: {path} is unknown ({figure_of(chip, path).source})"
-        for path in powers
-        if figure_of(chip, path).value is None
+        f"{path.split('.')[0]}: {path} is unpublished" for path in powers if figure_of(chip, path).value is None
     ]
     if latency_us is None:
         missing.append("static and host: the time they flow is unknown")
     barrier = chip.cost.barrier_energy_pj
     if barrier.value is None and chip.cost.scope != "all-in dynamic":
-        missing.append(f"routing: cost.barrier_energy_pj is unknown ({barrier.source})")
+        missing.append("routing: cost.barrier_energy_pj is unpublished")
     return tuple(missing)
 
 

@@ -153,7 +153,8 @@ def _total_counts(totals: Totals, row: list[float]) -> dict[str, float]:
 
 def _latency(times_us: npt.NDArray[Any] | None, totals: Totals, mapping: Mapping, chip: Chip) -> Figure:
     missing = untimed(totals.cores.sum(0), chip, mapping.tiles)
-    note = "; ".join(("mean over samples", "without contention in the mesh", *missing))
+    without = ["contention in the mesh", *([f"what has no published time ({', '.join(missing)})"] if missing else [])]
+    note = f"mean over samples; without {' and '.join(without)}"
     if times_us is None:
         return Figure(None, "emulated", note=note)
     barrier = barrier_ns(mapping.tiles, chip)

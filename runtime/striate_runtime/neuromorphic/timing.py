@@ -65,7 +65,7 @@ def untimed(counts: Counts, chip: Chip, tiles: int) -> tuple[str, ...]:
     terms = [(name, counts[column]) for column, name in (*MESSAGE_TERMS, *NEURON_TERMS)]
     missing = [name for name, count in [*terms, ("neuron_access", 1)] if count and _latency(chip, name).value is None]
     barrier = ["barrier"] if barrier_ns(tiles, chip).value is None else []
-    return tuple(f"time of {name.replace('_', ' ')}: unpublished" for name in [*missing, *barrier])
+    return tuple(name.replace("_", " ") for name in [*missing, *barrier])
 
 
 def _work(counts: Counts, terms: tuple[tuple[int, str], ...], chip: Chip) -> Times:
