@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from striate.graph import Node
 from striate.targets.gpu.chain import Epilogue, is_per_channel, is_pointwise, load
 from striate.targets.gpu.emission import Emission
-from striate.targets.gpu.layout import Value
+from striate.targets.gpu.layout import Order, Place, Value
+from striate.tensor import Array
 
 LONGEST_CHAIN = 32
 """How many nodes one kernel takes along at most: compiling it takes time for each."""
@@ -106,9 +107,30 @@ def write_chain(emission: Emission, chain: Chain, epilogue: Epilogue, read: Call
         previous = node.name
 
 
-def load_alike(epilogue: Epilogue) -> Callable[[Value], str]:
-    """Loads operands that lie like the result: from the same place."""
-    return lambda value: load(epilogue.pointer(value.place), "at", value.type.is_float)
+@dataclass(frozen=True)
+class Fused:
+    """What a kernel does besides its own work: the nodes it stands for, where the result goes, and its last lines."""
+
+    names: list[str]
+    result: Place
+    epilogue: Epilogue
+
+
+def fuse_behind(
+    emission: Emission, node: Node, order: Order, *, bias: Array | None = None, knows_channel: bool = True
+) -> Fused:
+    """Take along all that can run at the end of a kernel whose result lies in `order`: other operands lie like it."""
+    alike = Place("buffer", "", "", node.type.shape, order)
+    chain = absorb(
+        emission, node, lambda value: value.is_plain and value.place.lies_like(alike), knows_channel=knows_channel
+    )
+    epilogue = Epilogue(emission.graph, emission.store)
+    if bias is not None:
+        epilogue.add_bias(node.name, bias)
+    write_chain(emission, chain, epilogue, lambda value: load(epilogue.pointer(value.place), "at", value.type.is_float))
+    result = emission.result(chain.last, order)
+    emission.values[chain.last.name] = Value(chain.last.type, result)
+    return Fused(chain.names, result, epilogue)
 
 
 def _is_between(emission: Emission, reader: Node, name: str) -> bool:

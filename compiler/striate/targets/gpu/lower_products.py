@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from striate.graph import Node
 from striate.targets.gpu.candidates import Tile, matrix_tiles, stack_tiles
-from striate.targets.gpu.chain import Epilogue
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import plain
-from striate.targets.gpu.fuse import absorb, load_alike, write_chain
-from striate.targets.gpu.layout import Order, Place, Value, broadcast, coordinates_of, row_major
+from striate.targets.gpu.fuse import fuse_behind
+from striate.targets.gpu.layout import Order, Value, broadcast, coordinates_of, row_major
 from striate.targets.gpu.weights import bias_for_unsigned, bias_of, pack_rows, parameter
 from striate.tensor import Array
 
@@ -42,31 +41,19 @@ class Product:
 
 def launch_product(emission: Emission, node: Node, product: Product) -> None:
     """The launch, with the bias and every pointwise node that can be fused behind it."""
-    alike = Place("buffer", "", "", node.type.shape, product.order)
-    chain = absorb(
-        emission,
-        node,
-        lambda value: value.is_plain and value.place.lies_like(alike),
-        knows_channel=product.knows_channel,
-    )
-    place = emission.result(chain.last, product.order)
-    epilogue = Epilogue(emission.graph, emission.store)
-    if product.bias is not None:
-        epilogue.add_bias(node.name, product.bias)
-    write_chain(emission, chain, epilogue, load_alike(epilogue))
-    emission.values[chain.last.name] = Value(chain.last.type, place)
+    fused = fuse_behind(emission, node, product.order, bias=product.bias, knows_channel=product.knows_channel)
     emission.launch(
         node,
-        nodes=[*product.views, *chain.names],
+        nodes=[*product.views, *fused.names],
         kernel=product.kernel,
-        slots={"epilogue": epilogue.lines},
+        slots={"epilogue": fused.epilogue.lines},
         arguments={
             "x_ptr": product.x.place,
             "w_ptr": emission.store(f"{node.name}.weight", product.weight),
-            "y_ptr": place,
+            "y_ptr": fused.result,
         },
-        extra=epilogue.places,
-        result=place,
+        extra=fused.epilogue.places,
+        result=fused.result,
         rows=product.rows,
         constants=product.constants,
         tiles=product.tiles,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from striate.graph import Node
 from striate.operators import Argmax, LogSoftmax, Softmax
@@ -13,7 +14,7 @@ from striate.targets.gpu.candidates import row_tiles
 from striate.targets.gpu.chain import Epilogue
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import index_lines, mentions, plain
-from striate.targets.gpu.fuse import absorb, load_alike, write_chain
+from striate.targets.gpu.fuse import Fused, fuse_behind
 from striate.targets.gpu.layout import Place, Value, channels_last, coordinates_of, plus, times
 
 KINDS = {"reduce_mean": "mean", "reduce_sum": "sum", "reduce_max": "max"}
@@ -24,15 +25,10 @@ def lower_reduction(emission: Emission, node: Node) -> None:
     operator = node.operator
     assert isinstance(operator, Reduction), "the table maps reductions here"
     gone = [axis - 1 for axis in operator.axes(len(emission.graph.input_types(node)[0].shape))]
-    alike = Place("buffer", "", "", node.type.shape, channels_last(len(node.type.shape)))
-    chain = absorb(emission, node, lambda value: value.is_plain and value.place.lies_like(alike))
-    place = emission.result(chain.last, alike.order)
-    epilogue = Epilogue(emission.graph, emission.store)
-    write_chain(emission, chain, epilogue, load_alike(epilogue))
-    emission.values[chain.last.name] = Value(chain.last.type, place)
-    slots = {"index": index_lines(place, epilogue.lines), "epilogue": epilogue.lines}
-    names = chain.names
-    _launch(emission, node, gone, place, "reduction", {"KIND": KINDS[operator.name]}, names, slots, epilogue.places)
+    fused = fuse_behind(emission, node, channels_last(len(node.type.shape)))
+    lines = fused.epilogue.lines
+    slots = {"index": index_lines(fused.result, lines), "epilogue": lines}
+    _launch(emission, node, gone, fused, "reduction", {"KIND": KINDS[operator.name]}, slots)
 
 
 def lower_argmax(emission: Emission, node: Node) -> None:
@@ -51,22 +47,22 @@ def _lower_along(emission: Emission, node: Node, dim: int, kernel: str, constant
     gone = [axis_of(dim, len(emission.graph.input_types(node)[0].shape)) - 1]
     place = emission.result(node, channels_last(len(node.type.shape)))
     emission.values[node.name] = Value(node.type, place)
-    _launch(emission, node, gone, place, kernel, constants, [node.name], {}, ())
+    _launch(
+        emission, node, gone, Fused([node.name], place, Epilogue(emission.graph, emission.store)), kernel, constants
+    )
 
 
 def _launch(
     emission: Emission,
     node: Node,
     gone: Sequence[int],
-    place: Place,
+    fused: Fused,
     kernel: str,
     constants: Mapping[str, Constant],
-    nodes: Sequence[str],
-    slots: Mapping[str, Sequence[str]],
-    extra: Sequence[Place],
+    slots: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """A row for each number that is left, in the order in which the result is stored; a column for each that goes."""
-    shape = emission.graph.input_types(node)[0].shape
+    shape, place = emission.graph.input_types(node)[0].shape, fused.result
     x = plain(emission, node.inputs[0], channels_last(len(shape))).place
     left = [dim for dim in range(len(shape)) if dim not in gone]
     if len(place.shape) == len(shape):
@@ -79,7 +75,7 @@ def _launch(
     offset = _offset(x, columns, "column")
     emission.launch(
         node,
-        nodes=nodes,
+        nodes=fused.names,
         kernel=kernel,
         slots={
             **slots,
@@ -87,7 +83,7 @@ def _launch(
             "offset": [f"offset = {offset if mentions(offset, 'column') else 'column * 0'}"],
         },
         arguments={"x_ptr": x, "y_ptr": place},
-        extra=extra,
+        extra=fused.epilogue.places,
         result=place,
         rows=rows,
         constants={"LENGTH": length, **constants},

@@ -8,11 +8,10 @@ from striate.graph import Node
 from striate.operators import AdaptiveAvgPool2d, Upsample
 from striate.operators.pooling import AvgPool2d, Pool
 from striate.targets.gpu.candidates import image_tiles
-from striate.targets.gpu.chain import Epilogue
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import plain
-from striate.targets.gpu.fuse import absorb, load_alike, write_chain
-from striate.targets.gpu.layout import Place, Value, channels_last
+from striate.targets.gpu.fuse import fuse_behind
+from striate.targets.gpu.layout import channels_last
 from striate.targets.gpu.lower_convolutions import unroll
 from striate.targets.gpu.lower_movement import lower_nearest
 
@@ -66,20 +65,15 @@ def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str,
     (c, h, w), (_, p, q) = emission.graph.input_types(node)[0].shape, node.type.shape
     order = channels_last(3)
     x = plain(emission, node.inputs[0], order)
-    shape = Place("buffer", "", "", node.type.shape, order)
-    chain = absorb(emission, node, lambda value: value.is_plain and value.place.lies_like(shape))
-    place = emission.result(chain.last, order)
-    epilogue = Epilogue(emission.graph, emission.store)
-    write_chain(emission, chain, epilogue, load_alike(epilogue))
-    emission.values[chain.last.name] = Value(chain.last.type, place)
+    fused = fuse_behind(emission, node, order)
     emission.launch(
         node,
-        nodes=chain.names,
+        nodes=fused.names,
         kernel=kernel,
-        slots={"epilogue": epilogue.lines},
-        arguments={"x_ptr": x.place, "y_ptr": place},
-        extra=epilogue.places,
-        result=place,
+        slots={"epilogue": fused.epilogue.lines},
+        arguments={"x_ptr": x.place, "y_ptr": fused.result},
+        extra=fused.epilogue.places,
+        result=fused.result,
         rows=p * q,
         constants={"H": h, "W": w, "C": c, "P": p, "Q": q, **constants},
         tiles=image_tiles(p * q, c),
