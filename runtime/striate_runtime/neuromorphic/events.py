@@ -134,10 +134,10 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                 taken += 1
 
 
-def _cached(stamp):
-    """`_run_samples`, compiled once for all runs: a cached function is found by its own file and by `stamp`."""
+def _compiled(stamp, keep):
+    """`_run_samples`, compiled at its first call and kept on disk: found there by its own file and by `stamp`."""
 
-    @njit(cache=True, nogil=True, error_model="numpy")
+    @njit(cache=keep, nogil=True, error_model="numpy")
     def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
         if stamp != -1:  # never -1: it is named here so that it counts
             _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation)
@@ -330,5 +330,8 @@ def _account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
             counts[arrival, target, WORDS] += pair_step[pair, 2]
 
 
-run_samples = _cached(_stamp())
+try:
+    run_samples = _compiled(_stamp(), keep=True)
+except RuntimeError:  # there is no folder that numba may write to: compile in every process
+    run_samples = _compiled(_stamp(), keep=False)
 """The kernel that the chip calls."""
