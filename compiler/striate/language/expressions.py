@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -65,6 +65,19 @@ class Expressions:
             raise self.complain(mistake.code, str(mistake), expression.span, statement, mistake.help) from None
         finally:
             self.depth -= 1
+
+    def every(self, expressions: Iterable[syntax.Expression], statement: Statement) -> list[Value]:
+        """The values of expressions that are all needed. Raises StatementError after all mistakes are reported."""
+        values: list[Value] = []
+        failure: StatementError | None = None
+        for expression in expressions:
+            try:
+                values.append(self.evaluate(expression, statement))
+            except StatementError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return values
 
     def condition(self, expression: syntax.Expression, statement: Statement) -> bool:
         """A compile-time condition. Raises StatementError."""
@@ -231,10 +244,9 @@ def _prefix(e: Expressions, x: syntax.Prefix, statement: Statement, last: bool) 
 
 
 def _chain(e: Expressions, x: syntax.Chain, statement: Statement, last: bool) -> Value:
-    value = e.evaluate(x.first, statement)
+    value, *others = e.every([x.first, *(operand for _, operand in x.rest)], statement)
     start = x.first.span.start
-    for index, (sign, operand) in enumerate(x.rest):
-        right = e.evaluate(operand, statement)
+    for index, ((sign, operand), right) in enumerate(zip(x.rest, others, strict=True)):
         if not isinstance(value, Tensor) and not isinstance(right, Tensor):
             value = calculate(sign.text, value, right)
             continue
