@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import DIGITS, Striate
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
 LENET = DIGITS / "lenet5.striate"
 TEST_SET = DIGITS / "digits_test.npz"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress() -> Generator[Progress, None, None]:
     """A callback (what, done, total) that draws bars on a terminal and stays quiet in a pipe."""
     if not sys.stderr.isatty():
         yield lambda what, done, total: None

@@ -37,12 +37,12 @@ def fmt(
 ) -> None:
     """Rewrite files in the one canonical layout. Comments stay; a file that does not parse is left alone."""
     from striate.cli.arguments import write_text
-    from striate.diagnostics import CompileError
+    from striate.diagnostics import CompileError, Diagnostic
     from striate.language import format_source
     from striate.pipeline import open_source
 
     changed: list[Path] = []
-    mistakes = []
+    mistakes: list[Diagnostic] = []
     for path in files:
         try:
             source, _ = open_source(path)

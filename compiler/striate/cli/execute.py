@@ -145,14 +145,14 @@ def _compile(
     from striate.pipeline import lower, read
 
     compilation = read(model, weights=weights, calibration=calibration)
-    named = machines(compilation, [on] if on else None, default=("gpu",))
-    if len(named) > 1:
-        names = ", ".join(str(machine) for machine in named)
+    machine, *others = machines(compilation, [on] if on else None, default=("gpu",))
+    if others:
+        names = ", ".join(str(machine) for machine in (machine, *others))
         raise CompileError(Diagnostic("bad-machine", f"'{model}' compares {names}; say which one with --on"))
     experiment = compilation.experiment
     if data is None and experiment.data is not None:
         data = compilation.base / experiment.data
-    return lower(compilation, named[0], progress=progress), data
+    return lower(compilation, machine, progress=progress), data
 
 
 def _csv(profile: Profile) -> str:

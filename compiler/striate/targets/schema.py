@@ -78,18 +78,17 @@ def _mistake(machine: Machine, name: str, value: OptionValue, table: Mapping[str
         return Diagnostic(
             "bad-machine", f"'{machine.name}' has no option '{name}'", machine.span, help=did_you_mean(name, table)
         )
-    first = option.legal[0]
-    if isinstance(first, str):
-        words = [str(word) for word in option.legal]
+    words = [word for word in option.legal if isinstance(word, str)]
+    if words:
         if str(value) in words:
             return None
         wrong = f"'{name}' of '{machine.name}' is one of {', '.join(words)}; '{value}' is not"
         return Diagnostic("bad-machine", wrong, machine.span, help=did_you_mean(str(value), words))
-    lowest, highest = option.legal
+    lowest, highest = (float(bound) for bound in option.legal)
     wants_integer = isinstance(option.default, int)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and (isinstance(value, int) or not wants_integer) and lowest <= value <= float(highest):
+    legal = (int,) if wants_integer else (int, float)
+    if isinstance(value, legal) and not isinstance(value, bool) and lowest <= value <= highest:
         return None
     kind = "an integer" if wants_integer else "a number"
-    wrong = f"'{name}' of '{machine.name}' is {kind} from {lowest:g} to {float(highest):g}; {value} is not"
+    wrong = f"'{name}' of '{machine.name}' is {kind} from {lowest:g} to {highest:g}; {value} is not"
     return Diagnostic("bad-machine", wrong, machine.span)

@@ -94,7 +94,7 @@ def _energy(total: Figure) -> str:
 
 def _stack(energy: Energy) -> str:
     known = sum(figure.value for figure in energy.stack.values() if figure.value)
-    rows = []
+    rows: list[str] = []
     for part in sorted(energy.stack, key=ENERGY_PARTS.index):
         figure = energy.stack[part]
         share = f" ({figure.value / known:.0%})" if figure.value and known else ""
