@@ -57,7 +57,9 @@ ILLEGAL_ATTRIBUTES: list[tuple[Callable[[], Operator], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("attempt", "attribute", "message"), ILLEGAL_ATTRIBUTES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("attempt", "attribute", "message"), ILLEGAL_ATTRIBUTES, ids=[case[2] for case in ILLEGAL_ATTRIBUTES]
+)
 def test_an_illegal_attribute_is_named(attempt: Callable[[], Operator], attribute: str, message: str) -> None:
     with pytest.raises(OperatorError) as error:
         attempt()
