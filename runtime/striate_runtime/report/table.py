@@ -35,25 +35,38 @@ def profile_table(profile: Profile) -> RenderableType:
     for name, value in profile.memory_bytes.items():
         head.add_row(f"memory: {name}", quantity.size(value))
     for name, value in profile.counts.items():
-        head.add_row(name.replace("_", " "), quantity.count(value))
-    layers = Table(title="by layer, per sample", title_justify="left")
-    counts = list(dict.fromkeys(name for layer in profile.layers for name in layer.counts))
+        if value:
+            head.add_row(name.replace("_", " "), quantity.count(value))
+    fallback = [Text(profile.fallback, style="yellow")] if profile.fallback else []
+    title = Text(f"{profile.network} on {profile.machine}", style="bold")
+    return Group(title, *fallback, head, _layers(profile), *_details(profile), *_warnings(profile))
+
+
+def _layers(profile: Profile) -> Table:
+    """A row per layer. What is 0 in every layer has no column; it is in the JSON and the CSV."""
+    table = Table(title="by layer, per sample", title_justify="left")
+    counts = list(dict.fromkeys(name for layer in profile.layers for name, value in layer.counts.items() if value))
+    timed = any(layer.latency_us is not None for layer in profile.layers)
     for heading in ("layer", "operator"):
-        layers.add_column(heading)
-    for heading in ("latency", "energy", *(name.replace("_", " ") for name in counts)):
-        layers.add_column(heading, justify="right")
+        table.add_column(heading, overflow="fold")
+    for heading in (*(["time"] if timed else []), "energy", *(name.replace("_", " ") for name in counts)):
+        table.add_column(heading, justify="right")
     for layer in profile.layers:
         known = [value for value in layer.energy_uj.values() if value is not None]
-        layers.add_row(
+        table.add_row(
             layer.layer,
             layer.operator,
-            quantity.duration(layer.latency_us),
+            *([quantity.duration(layer.latency_us)] if timed else []),
             quantity.energy(sum(known) if known else None),
             *(quantity.count(layer.counts.get(name)) for name in counts),
         )
-    fallback = [Text(profile.fallback, style="yellow")] if profile.fallback else []
-    title = Text(f"{profile.network} on {profile.machine}", style="bold")
-    return Group(title, *fallback, head, layers, *_warnings(profile))
+    return table
+
+
+def _details(profile: Profile) -> list[Text]:
+    """What the device remarked, and what its total leaves out."""
+    missing = [f"not counted: {'; '.join(profile.energy_uj.uncounted)}"] if profile.energy_uj.uncounted else []
+    return [Text(line, style="dim") for line in (*profile.notes, *missing)]
 
 
 def _title(comparison: Comparison) -> str:
