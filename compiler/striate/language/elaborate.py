@@ -9,7 +9,7 @@ from striate.graph import Graph
 from striate.language import syntax
 from striate.language.experiment import Experiment, elaborate_experiment
 from striate.language.expressions import Expressions, TooLargeError
-from striate.language.file_rules import Items, sort_items
+from striate.language.file_rules import Items, check_names, sort_items
 from striate.language.naming import Statement
 from striate.language.scope import Mistakes, Scope, StatementError, definitions, names_defined
 from striate.language.values import Several, Tensor, Value, describe
@@ -32,6 +32,7 @@ def elaborate(file: syntax.File) -> Elaborated:
     items = sort_items(file, mistakes)
     experiment = elaborate_experiment(items.compare, mistakes) if items.compare else Experiment()
     elaborated = _Elaborator(items, mistakes).network(experiment) if items.network else None
+    check_names(file, items.blocks, mistakes)
     if mistakes.found or elaborated is None:
         raise CompileError(mistakes.in_order())
     return elaborated

@@ -37,7 +37,6 @@ def sort_items(file: syntax.File, mistakes: Mistakes) -> Items:
         help = "write 'network name(x: f32[1, 28, 28]) -> y { ... }'"
         mistakes.add(Diagnostic("empty-file", f"'{file.source.name}' holds no network", span, help=help))
     broken = _recursive(blocks, mistakes)
-    _check_unapplied(file, blocks, mistakes)
     return Items(blocks, networks[0] if networks else None, compares[0] if compares else None, broken)
 
 
@@ -105,21 +104,19 @@ def _recursive(blocks: dict[str, syntax.Block], mistakes: Mistakes) -> frozenset
     return frozenset(broken)
 
 
-def _check_unapplied(file: syntax.File, blocks: dict[str, syntax.Block], mistakes: Mistakes) -> None:
-    """Operators and attributes of blocks that nothing applies, which elaboration never sees."""
-    applied = {call.callee.text for item in file.items for call in _calls(item)}
-    for block in (block for name, block in blocks.items() if name not in applied):
-        for call in _calls(block):
-            name = call.callee.text
-            if name in blocks or name == "split":
-                continue
-            if name not in OPERATORS:
-                mistakes.add(unknown_operator(call.callee, blocks))
-                continue
-            legal = attributes_of(OPERATORS[name])
-            for argument in call.arguments:
-                quoted = isinstance(argument.value, syntax.Reference) and argument.value.name.quoted
-                if argument.keyword and argument.keyword.text not in legal and not quoted:
-                    key = argument.keyword
-                    message = f"{name} has no attribute '{key.text}'"
-                    mistakes.add(Diagnostic("unknown-attribute", message, key.span, help=did_you_mean(key.text, legal)))
+def check_names(file: syntax.File, blocks: dict[str, syntax.Block], mistakes: Mistakes) -> None:
+    """Operators and attributes where elaboration did not come: after a mistake, in a branch or block not taken."""
+    for call in (call for item in file.items for call in _calls(item)):
+        name = call.callee.text
+        if name in blocks or name == "split":
+            continue
+        if name not in OPERATORS:
+            mistakes.add(unknown_operator(call.callee, blocks))
+            continue
+        legal = attributes_of(OPERATORS[name])
+        for argument in call.arguments:
+            quoted = isinstance(argument.value, syntax.Reference) and argument.value.name.quoted
+            if argument.keyword and argument.keyword.text not in legal and not quoted:
+                key = argument.keyword
+                message = f"{name} has no attribute '{key.text}'"
+                mistakes.add(Diagnostic("unknown-attribute", message, key.span, help=did_you_mean(key.text, legal)))
