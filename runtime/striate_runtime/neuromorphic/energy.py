@@ -88,11 +88,11 @@ def prices_of(chip: Chip) -> Prices:
     """The description's energies as a matrix that counts are multiplied with."""
     value, low, high = (np.zeros((ROW, len(TERMS))) for _ in range(3))
     known: list[bool] = []
-    for index, terms in enumerate(TERMS.values()):
+    for index, (part, terms) in enumerate(TERMS.items()):
         published = [
             (column, figure_of(chip, path)) for column, path in terms if figure_of(chip, path).value is not None
         ]
-        known.append(bool(published))
+        known.append(bool(published) and not _is_contained(part, chip))
         for column, figure in published:
             value[column, index] = (figure.value or 0.0) * _UJ_PER_PJ
             low[column, index] = _edge(figure, figure.low) * _UJ_PER_PJ
@@ -143,7 +143,11 @@ def figure_of(chip: Chip, path: str) -> Quantity:
 
 
 def _is_contained(part: str, chip: Chip) -> bool:
-    return chip.cost.scope == "all-in dynamic" and part in CONTAINED
+    """Whether a synaptic operation's figure holds this part too: all of it is all-in, or each figure says so."""
+    if chip.cost.scope == "all-in dynamic":
+        return part in CONTAINED
+    figures = [figure_of(chip, path) for _, path in TERMS.get(part, ())]
+    return bool(figures) and all(f.value == 0 and f.note.startswith("contained in") for f in figures)
 
 
 def _power(count: int, shares: Floats, latency_us: float | None, power_mw: Quantity) -> Part | None:
@@ -165,8 +169,7 @@ def _host(chips: int, shares: Floats, latency_us: float | None, chip: Chip) -> P
 
 def _figure(name: str, part: Part | None, chip: Chip) -> Figure:
     if _is_contained(name, chip):
-        note = "contained in 'synapse', whose figure per synaptic operation is all-in dynamic"
-        return Figure(None, "emulated", note=note)
+        return Figure(None, "emulated", note="contained in synapse")
     if part is None:
         return Figure(None, "emulated", note="unpublished")
     value, low, high = (float(edge.sum()) for edge in (part.value, part.low, part.high))

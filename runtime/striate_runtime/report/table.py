@@ -111,7 +111,8 @@ def _stack(energy: Energy) -> str:
     for part in sorted(energy.stack, key=ENERGY_PARTS.index):
         figure = energy.stack[part]
         share = f" ({figure.value / known:.0%})" if figure.value and known else ""
-        rows.append(f"{part} {quantity.energy(figure.value)}{share}")
+        amount = "in synapse" if figure.note == "contained in synapse" else f"{quantity.energy(figure.value)}{share}"
+        rows.append(f"{part} {amount}")
     return "\n".join(rows)
 
 
