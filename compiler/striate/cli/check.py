@@ -95,7 +95,7 @@ def _print(network: dict[str, object], verdicts: list[dict[str, object]]) -> Non
     for verdict in verdicts:
         if verdict["ok"]:
             rest = {k: v for k, v in verdict.items() if k not in ("machine", "ok", "errors")}
-            print(f"ok    {verdict['machine']}: " + ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in rest.items()))
+            print(f"ok    {verdict['machine']}: " + ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in rest.items()))
             continue
         for error in verdict["errors"]:  # type: ignore[attr-defined]
             print(f"FAILS {verdict['machine']}: error[{error['code']}]: {error['message']}")
