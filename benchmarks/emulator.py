@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from machine import describe
 from numba import njit
 
 import striate
@@ -106,7 +106,7 @@ def main() -> None:
         print(f"{fraction:.1%} of the i32 limit, {float(result['sample_us']):,.0f} us/sample; ", end="")
         print(f"one call each {one_call / 1e6:,.0f} M/s, {float(result['call_us']):,.0f} us")
     if arguments.json:
-        report = {"format": 1, "cpu": platform.processor() or platform.machine(), "limits": limits, "results": results}
+        report = {"format": 1, "machine": describe(), "limits": limits, "results": results}
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
