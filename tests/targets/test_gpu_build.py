@@ -172,6 +172,16 @@ def test_a_kernel_that_does_not_build_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_building_leaves_nothing_behind_but_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    build_all([request_for(ADD_ONE)], cache=tmp_path / "a", jobs=1, progress=None)
+    with pytest.raises(AssertionError, match="does not build"):
+        build_all([request_for(ADD_ONE.replace("+ 1", "+ missing"))], cache=tmp_path / "a", jobs=1, progress=None)
+    assert list(scratch.iterdir()) == []
+
+
 def test_the_users_environment_does_not_reach_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = build_all([request_for(ADD_ONE)], cache=tmp_path / "a", jobs=1, progress=None)
     monkeypatch.setenv("TRITON_INTERPRET", "1")

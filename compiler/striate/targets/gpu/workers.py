@@ -27,6 +27,8 @@ from striate.diagnostics import CompileError, Diagnostic
 Progress = Callable[[str, int, int], None]
 
 _WORKER = Path(__file__).with_name("build.py")
+_PATIENCE_S = 30
+"""How long a worker may take over what it is at when it is told to end; a kernel takes a second or two."""
 
 
 class BuildRequest(msgspec.Struct, frozen=True):
@@ -135,16 +137,13 @@ def _build_missing(
             if progress:
                 progress("building GPU kernels", count, len(missing))
     finally:
-        for worker in workers:
-            worker.kill()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                pending.get_nowait()
         for thread in threads:
-            thread.join()
+            thread.join(_PATIENCE_S)
         for worker in workers:
-            worker.wait()
-            for stream in (worker.stdin, worker.stdout, worker.stderr):
-                if stream:
-                    with contextlib.suppress(BrokenPipeError):
-                        stream.close()
+            _stop(worker)
 
 
 def _start_worker() -> subprocess.Popen[str]:
@@ -156,6 +155,19 @@ def _start_worker() -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
     )
+
+
+def _stop(worker: subprocess.Popen[str]) -> None:
+    """Let a worker end by itself, as it does when its input ends, so that it clears away its own folder."""
+    for stream in (worker.stdin, worker.stdout):
+        if stream:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    try:
+        worker.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 def _drive(
