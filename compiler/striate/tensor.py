@@ -24,6 +24,10 @@ NUMPY: dict[str, np.dtype[Any]] = {
 }
 
 
+MOST_ELEMENTS = 2**31 - 1
+"""How many numbers one sample of a tensor, or a parameter, may hold: what 32 bits can address."""
+
+
 @dataclass(frozen=True)
 class TensorType:
     """`dtype[shape]`, as the language writes it: `f32[3, 224, 224]`. The batch is not part of it."""

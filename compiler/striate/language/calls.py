@@ -13,7 +13,7 @@ from striate.language.scope import Mistakes, Scope, StatementError
 from striate.language.values import Several, Tensor, Value, describe
 from striate.operators import OPERATORS
 from striate.operators.schema import Operator, OperatorError
-from striate.tensor import TensorType
+from striate.tensor import MOST_ELEMENTS, TensorType
 
 ABSENT = {
     "dropout": "dropout does nothing once a network is trained: leave it out",
@@ -83,6 +83,12 @@ class Matcher:
             span = match.spans.get(error.attribute or "", self.callee.span)
             code = "shape-mismatch" if _shapes_are_wrong(operator, types) else "type-mismatch"
             raise self._complain(code, str(error), span, notes=notes) from None
+        for what, type in {"the result": result, **roles}.items():
+            if type.elements > MOST_ELEMENTS:
+                message = (
+                    f"{what} of {operator.name} would be {type}: {type.elements:,} numbers, over {MOST_ELEMENTS:,}"
+                )
+                raise self._complain("tensor-too-large", message, self.callee.span)
         unknown = [role for role in match.chosen if role not in roles and role != "name"]
         for role in unknown:
             message = f"{self.operator.name} has no parameter '{role}' here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from striate.diagnostics import CompileError, Diagnostic, Note, Span, did_you_mean
@@ -13,7 +14,7 @@ from striate.language.file_rules import Items, check_names, sort_items
 from striate.language.naming import Statement
 from striate.language.scope import Mistakes, Scope, StatementError, definitions, names_defined
 from striate.language.values import Several, Tensor, Value, describe
-from striate.tensor import DTYPES, DType, TensorType
+from striate.tensor import DTYPES, MOST_ELEMENTS, DType, TensorType
 from striate.weights import WeightsDeclaration
 
 
@@ -225,6 +226,10 @@ class _Elaborator:
             self._complain("unknown-type", message, given.dtype.span, scope, help)
         if any(size < 1 for size in given.shape):
             self._complain("bad-attribute", "every size of an input is at least 1", given.span, scope)
+            dtype = None
+        elif (elements := math.prod(given.shape)) > MOST_ELEMENTS:
+            message = f"the input '{given.name.text}' has {elements:,} numbers, over {MOST_ELEMENTS:,}"
+            self._complain("tensor-too-large", message, given.span, scope)
             dtype = None
         tensor = Tensor(given.name.text, TensorType(dtype, given.shape)) if dtype else None
         scope.define(given.name, tensor, self.mistakes)
