@@ -73,6 +73,10 @@ _FLOATS = ("F64", "F32", "F16", "BF16")
 def _read(declaration: WeightsDeclaration, path: Path) -> dict[str, tuple[str, Array]]:
     from safetensors import SafetensorError, deserialize  # pyright: ignore[reportUnknownVariableType]
 
+    if re.match(r"\s*init\b", declaration.path or "") and not path.exists():
+        message = f"'{declaration.path}' is not a seed: write init(SEED) with a whole number of at most 18 digits"
+        raise CompileError(Diagnostic("bad-weights", message, declaration.span))
+
     def wrong(message: str, help: str | None = None) -> CompileError:
         return CompileError(Diagnostic("bad-weights", message, declaration.span, help=help))
 
