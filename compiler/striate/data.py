@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,13 +18,18 @@ def read_arrays(path: Path) -> dict[str, Array]:
     try:
         with path.open("rb") as stream:
             loaded = np.load(stream, allow_pickle=False)
-            return {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+            arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError:
         raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except MemoryError as error:
+        raise CompileError(Diagnostic("bad-data", f"{path}: too large for this machine's memory: {error}")) from error
+    except OSError as error:
+        raise CompileError(Diagnostic("bad-data", f"{path}: {error.strerror or error}")) from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
         reason = str(error) or type(error).__name__
         if "allow_pickle" in reason:
-            reason = "it holds Python objects, which are never loaded"
+            reason = "it holds Python objects, which are never loaded, or something else altogether"
         raise CompileError(Diagnostic("bad-data", f"{path}: not a usable .npz or .npy file: {reason}")) from error
 
 
@@ -63,6 +69,8 @@ def load_labels(path: Path, samples: int) -> Array | None:
         wrong = f"it is {labels.dtype}{list(labels.shape)}"
         message = f"{path}: 'label' must be integers [{samples}], one for each sample; {wrong}"
         raise CompileError(Diagnostic("bad-data", message))
+    if labels.min() < 0:
+        raise CompileError(Diagnostic("bad-data", f"{path}: a label is {labels.min()}; labels count from 0"))
     return labels
 
 
@@ -89,7 +97,12 @@ def _wrong(array: Array, type: TensorType) -> str | None:
         return "it holds no samples"
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return "it holds NaN or infinity"
-    if not type.is_float:
+    if type.is_float:
+        largest = float(np.finfo(NUMPY[type.dtype]).max)
+        narrows = not np.can_cast(array.dtype, NUMPY[type.dtype])
+        if narrows and float(np.abs(array.astype(np.float64)).max(initial=0.0)) > largest:
+            return f"a number is larger than {largest:.3g}, the most that {type.dtype} holds"
+    else:
         limits = np.iinfo(NUMPY[type.dtype])
         if array.dtype.kind == "f":
             return f"it holds {array.dtype}"
