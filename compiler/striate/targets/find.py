@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+from striate.diagnostics import CompileError, Diagnostic, nearest
 from striate.machine import Machine
 from striate.targets.schema import Options, Target
 from striate_runtime.hardware import ALIASES, HARDWARE, Hardware, HardwareError, load_hardware
@@ -25,12 +25,13 @@ def find(machine: Machine) -> tuple[Target, Hardware, Options]:
     """What a machine spec means. Raises CompileError for an unknown name or option, HardwareError for a bad TOML."""
     legal = (*HARDWARE, *ALIASES)
     if not machine.name.endswith(".toml") and machine.name not in legal:
+        near = nearest(machine.name.lower(), legal)
         raise CompileError(
             Diagnostic(
                 "unknown-machine",
                 f"there is no machine '{machine.name}'",
                 machine.span,
-                help=did_you_mean(machine.name, legal) or "'striate targets' lists them; a path to a .toml works too",
+                help=f"did you mean '{near}'?" if near else f"there are {', '.join(legal)}, or the path of a .toml",
             )
         )
     try:
