@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +222,9 @@ def test_wrong_weights_are_named_with_tensor_and_shape(striate: Striate, tmp_pat
     ("spec", "code", "words"),
     [
         ("loihi3", "unknown-machine", "did you mean 'loihi2'"),
+        ("GPU", "unknown-machine", "did you mean 'gpu'"),
+        ("gpu(batch=1, batch=2)", "bad-machine", "twice"),
+        ("\u6a5f", "unknown-machine", "path of a .toml"),
         ("gpu(precison=i8)", "bad-machine", "did you mean 'precision'"),
         ("gpu(precision=i4)", "bad-machine", "f16"),
         ("gpu(batch=0)", "bad-machine", "1"),
@@ -283,6 +288,129 @@ def test_wrong_inputs_are_refused(
     outcome = striate("compare", LENET, "--on", "loihi2(coding=graded)", "--data", tmp_path / "d.npz")
     refused(outcome, "bad-data")
     assert words in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("words.npz", {"image.npy": b"not an array"}, "no array for the input 'image'"),
+        ("words.npy", b"hello", "something else altogether"),
+        ("huge.npy", (10**12, 1, 6, 6), "memory"),
+        ("wide.npz", {"image": np.full((1, 1, 6, 6), 1e300)}, "larger than 3.4e+38"),
+        ("negative.npz", {"image": np.ones((1, 1, 6, 6), np.float32), "label": np.array([-1])}, "a label is -1"),
+    ],
+)
+def test_odd_data_files_are_refused_with_the_reason(
+    striate: Striate, tiny: Path, tmp_path: Path, name: str, content: object, words: str
+) -> None:
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, tuple):
+        with path.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": content})
+    elif isinstance(content, dict) and "image.npy" in content:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("image.npy", content["image.npy"])
+    else:
+        assert isinstance(content, dict)
+        np.savez(path, allow_pickle=False, **content)
+    on = ("--on", "loihi2", "--calibration", tmp_path / "tiny.npz")
+    outcome = striate("run", tiny, *on, "--data", path)
+    refused(outcome, "bad-data")
+    assert words in outcome.err
+
+
+@pytest.mark.parametrize("command", ["run", "compile", "profile"])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/dev/null", "device"),
+        ("/dev/full", "device"),
+        ("a" * 300, "name too long"),
+        ("", "folder"),
+        ("no/x", "no folder"),
+        ("/proc/x", ""),
+    ],
+)
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(
+    striate: Striate, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, path: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    on, data = ("--on", "loihi2", "--calibration", "tiny.npz"), ("--data", "tiny.npz") if command != "compile" else ()
+    outcome = striate(command, tiny, *on, *data, "--csv" if command == "profile" else "--output", path)
+    refused(outcome, "cannot-write")
+    assert words in outcome.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file(
+    striate: Striate, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "out.npz"
+    old.write_text("old")
+    before = sorted(tmp_path.iterdir())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    data = tmp_path / "tiny.npz"
+    refused(striate("run", tiny, "--on", "loihi2", "--calibration", data, "--data", data, "-o", old), "cannot-write")
+    assert old.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "network n(x: f32[100000, 100000, 100000]) -> y { y = x |> relu }",
+        "network n(x: f32[2, 8, 8]) -> y { y = x |> conv2d(1000000000000, 3) }",
+        "network n(x: f32[2, 8, 8]) -> y { y = x |> adaptive_avg_pool2d(1000000000000) }",
+        "network n(x: f32[65536]) -> y { y = x |> linear(65536) }",
+    ],
+)
+def test_enormous_tensors_are_refused_before_they_are_made(striate: Striate, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "n.striate"
+    path.write_text(text)
+    refused(striate("check", path), "tensor-too-large")
+
+
+def test_memory_that_runs_out_is_no_traceback(striate: Striate, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("striate.weights.load_weights", exhausted)
+    refused(striate("check", tiny), "out-of-memory")
+
+
+def test_a_seed_that_is_none_is_told_from_a_path(striate: Striate, tiny: Path) -> None:
+    for seed in ("init(-1)", "init(1.5)", "init()", "init(99999999999999999999)"):
+        outcome = striate("check", tiny, "--weights", seed)
+        refused(outcome, "bad-weights")
+        assert "whole number" in outcome.err
+
+
+def test_names_cannot_steer_the_terminal(striate: Striate, tmp_path: Path) -> None:
+    outcome = striate("compare", LENET, "--on", "gpu\x1b[2J")
+    refused(outcome, "unknown-machine")
+    assert "\\x1b[2J" in outcome.err
+    assert "\x1b" not in outcome.err
+
+
+def test_emit_takes_no_output(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    assert striate("compile", tiny, "--emit", "graph", "-o", tmp_path / "x.zip").code == 2
+    assert striate("compile", tiny, "--emit", "graph", "--json").code == 2
+
+
+def test_a_program_is_known_by_its_content(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    data, program = tmp_path / "tiny.npz", tmp_path / "program"
+    assert striate("compile", tiny, "--on", "loihi2", "--calibration", data, "-o", program).code == 0
+    assert striate("run", program, "--data", data).code == 0
+    outcome = striate("check", program)
+    refused(outcome, "not-text")
+    assert "striate run" in outcome.err
 
 
 def test_a_truncated_program_is_refused(striate: Striate, tiny: Path, tmp_path: Path) -> None:

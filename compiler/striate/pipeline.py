@@ -148,7 +148,8 @@ def open_source(text_or_path: str | Path) -> tuple[Source, Path]:
         return Source(str(path), data.decode("utf-8-sig")), path.parent
     except UnicodeDecodeError as error:
         message = f"{path} is not text: byte {error.start} is 0x{data[error.start]:02x}, which is not UTF-8"
-        raise CompileError(Diagnostic("not-text", message)) from error
+        help = "a compiled program goes to 'striate run' or 'striate profile'" if data.startswith(b"PK") else None
+        raise CompileError(Diagnostic("not-text", message, help=help)) from error
 
 
 def lower(

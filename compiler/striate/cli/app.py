@@ -37,9 +37,13 @@ for command in (
 def options(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     """What holds for every command."""
     if version:
+        from importlib.metadata import PackageNotFoundError
         from importlib.metadata import version as installed
 
-        typer.echo(f"striate {installed('striate')}")
+        try:
+            typer.echo(f"striate {installed('striate')}")
+        except PackageNotFoundError:
+            typer.echo("striate, not installed: run from its source")
         raise typer.Exit
 
 
@@ -52,6 +56,8 @@ def main() -> NoReturn:
     except SystemExit:
         raise
     except user_errors() as error:
+        report(error, as_json="--json" in sys.argv)
+    except MemoryError as error:
         report(error, as_json="--json" in sys.argv)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

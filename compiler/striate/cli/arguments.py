@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from striate.diagnostics import CompileError
     from striate.machine import Machine
     from striate.pipeline import Compilation
 
@@ -50,17 +55,51 @@ def machines(compilation: Compilation, on: list[str] | None, default: tuple[str,
 
 def writable(path: Path | None) -> None:
     """Raise a diagnostic now if `path` cannot be written later, before any work is done for it."""
-    from striate.diagnostics import CompileError, Diagnostic
-
     if path is None:
         return
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        reason = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-        raise CompileError(Diagnostic("cannot-write", f"{path} cannot be written: {reason}"))
+    try:
+        folder = path.resolve().parent
+        exists, is_file, is_folder = path.exists(), path.is_file(), path.is_dir()
+        folder_exists = folder.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _cannot_write(path, error) from error
+    reasons = {
+        "it is a folder": is_folder,
+        "it is a device, not a file": exists and not is_file and not is_folder,
+        f"there is no folder {folder}": not folder_exists,
+        f"the folder {folder} may not be written": folder_exists and not os.access(folder, os.W_OK),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise _cannot_write(path, reason)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write into; it becomes `path` when it is complete, and is gone where that fails."""
+    path = path.resolve()
+    temporary = path.with_name(f".striate-{os.getpid()}.part")
+    try:
+        yield temporary
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _cannot_write(path: Path, reason: str | Exception) -> CompileError:
+    from striate.diagnostics import CompileError, Diagnostic
+
+    if isinstance(reason, OSError):
+        reason = reason.strerror or str(reason)
+    return CompileError(Diagnostic("cannot-write", f"{path} cannot be written: {reason}"))

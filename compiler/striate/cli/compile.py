@@ -36,12 +36,15 @@ def compile(
 ) -> None:
     """Compile a network for one machine."""
     from striate.cli import console
-    from striate.cli.arguments import machines, writable
+    from striate.cli.arguments import machines, replacing, writable
     from striate.diagnostics import CompileError, Diagnostic
     from striate.pipeline import lower, read
 
     _known("stage", emit, STAGES)
     _known("pass", print_after, ("all", *_pass_names()))
+    idle = [name for name, given in {"--output": output is not None, "--json": json}.items() if given and emit]
+    if idle:
+        raise typer.BadParameter(f"--emit prints a stage and writes no program: leave out {' and '.join(idle)}")
     writable(output)
     compilation = read(model, weights=weights, calibration=calibration, observe=_printer(print_after))
     (machine, *others) = machines(compilation, [on] if on else None, default=("gpu",))
@@ -60,7 +63,8 @@ def compile(
         return
     path = output or Path(f"{compilation.graph.name}.{machine.name.removesuffix('.toml').split('/')[-1]}.striate.zip")
     writable(path)
-    program.save(path)
+    with replacing(path) as temporary:
+        program.save(temporary)
     summary = _summary(program, path)
     if json:
         console.print_json({"format": 1, **summary})

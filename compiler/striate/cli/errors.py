@@ -22,6 +22,9 @@ def diagnostics_of(error: Exception) -> tuple[Diagnostic, ...]:
     """The error as diagnostics: the compiler's own, or one named after its kind (`program-error`)."""
     if isinstance(error, CompileError):
         return error.diagnostics
+    if isinstance(error, MemoryError):
+        message = f"this machine has too little memory: {error}" if str(error) else "this machine has too little memory"
+        return (Diagnostic("out-of-memory", message, help="use fewer samples (--samples) or a smaller network"),)
     code = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__).lower()
     return (Diagnostic(code, str(error)),)
 
@@ -42,15 +45,20 @@ def report(error: Exception, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"format": 1, "errors": [_json(diagnostic) for diagnostic in diagnostics]}, indent=2))
         return
-    print("\n\n".join(render(diagnostic) for diagnostic in diagnostics), file=sys.stderr)
+    print("\n\n".join(_visible(render(diagnostic)) for diagnostic in diagnostics), file=sys.stderr)
     if len(diagnostics) > 1:
         print(f"\n{len(diagnostics)} errors", file=sys.stderr)
-    codes = sorted({d.code for d in diagnostics if isinstance(error, CompileError)})
+    codes = sorted({d.code for d in diagnostics if isinstance(error, CompileError | MemoryError)})
     if codes:
         print(
             f"\nMore about {'this' if len(codes) == 1 else 'these'}: striate explain {' '.join(codes[:3])}",
             file=sys.stderr,
         )
+
+
+def _visible(text: str) -> str:
+    """The text with control characters written out, so that no name or path can steer a terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 _json = as_json

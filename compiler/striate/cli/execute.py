@@ -40,7 +40,7 @@ def run(
     import numpy as np
 
     from striate.cli import console
-    from striate.cli.arguments import writable
+    from striate.cli.arguments import replacing, writable
     from striate_runtime import open_device
     from striate_runtime.compare import accuracy
 
@@ -50,9 +50,8 @@ def run(
         with open_device(program, fallback=not no_fallback, progress=progress) as device:
             outputs = device.run(inputs)
     if output:
-        temporary = output.with_name(output.name + ".part.npz")
-        np.savez_compressed(temporary, allow_pickle=False, **outputs)
-        temporary.replace(output)
+        with replacing(output) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **outputs)
     summary: dict[str, object] = {
         "machine": program.machine,
         "samples": len(next(iter(inputs.values()))),
@@ -119,7 +118,7 @@ def _prepare(
     from striate.tensor import TensorType
     from striate_runtime import load
 
-    if model.suffix == ".zip":
+    if _is_program(model):
         given = {"--on": on, "--weights": weights, "--calibration": calibration}
         idle = [name for name, value in given.items() if value is not None]
         if idle:
@@ -135,6 +134,17 @@ def _prepare(
     inputs = {name: array[:samples] for name, array in load_arrays(data, types).items()}
     labels = load_labels(data, len(next(iter(load_arrays(data, types).values()))))
     return program, inputs, None if labels is None else labels[:samples]
+
+
+def _is_program(model: Path) -> bool:
+    """Whether a file is a program, by its name or by what it starts with."""
+    if model.suffix == ".zip":
+        return True
+    try:
+        with model.open("rb") as stream:
+            return stream.read(2) == b"PK"
+    except OSError:
+        return False
 
 
 def _compile(
