@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -397,6 +400,29 @@ def test_names_cannot_steer_the_terminal(striate: Striate, tmp_path: Path) -> No
     refused(outcome, "unknown-machine")
     assert "\\x1b[2J" in outcome.err
     assert "\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize("command", [("check",), ("compare", "--on", "loihi2(coding=graded)", "--samples", "2")])
+@pytest.mark.parametrize(
+    ("encoding", "stdout", "code"), [("ascii", "out.txt", 0), ("utf-8", "/dev/full", 1), ("utf-8", "broken", 1)]
+)
+def test_a_poor_stdout_gets_no_traceback(
+    tmp_path: Path, command: tuple[str, ...], encoding: str, stdout: str, code: int
+) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [sys.executable, "-m", "striate", command[0], str(LENET), *command[1:]]
+    if stdout == "broken":
+        end, start = os.pipe()
+        os.close(end)
+    else:
+        start = os.open(tmp_path / stdout, os.O_WRONLY | os.O_CREAT)
+    done = subprocess.run(arguments, stdout=start, stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    os.close(start)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == code
+    if stdout == "/dev/full":
+        assert "No space left" in done.stderr
 
 
 def test_emit_takes_no_output(striate: Striate, tiny: Path, tmp_path: Path) -> None:

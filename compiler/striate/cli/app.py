@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from striate.cli import check as checking
-from striate.cli import compare, compile, describe, execute
+from striate.cli import compare, compile, console, describe, execute
 
 app = typer.Typer(
     name="striate",
@@ -51,6 +51,7 @@ def main() -> NoReturn:
     """Run the command line: exit 0, 1 for the user's mistakes (with diagnostics), 2 for wrong usage."""
     from striate.cli.errors import report, user_errors
 
+    console.speak_plainly()
     try:
         app()
     except SystemExit:
@@ -63,5 +64,8 @@ def main() -> NoReturn:
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
+        console.silence()
+    except OSError as error:
+        console.silence()
+        print(f"error[cannot-write]: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
     sys.exit(1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -33,6 +36,27 @@ def progress() -> Generator[Progress, None, None]:
                 bars.remove_task(tasks.pop(what))
 
         yield update
+
+
+_PLAIN = {"µ": "u", "–": "-", "×": "x", "·": ",", "…": "...", "→": "->"}
+
+
+def speak_plainly() -> None:
+    """Where stdout or stderr cannot print a sign (LANG=C), print the nearest ASCII instead of stopping."""
+    codecs.register_error("plain", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def silence() -> None:
+    """Let stdout, which nobody reads or nothing can be written to, be forgotten without another complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def print_json(value: object) -> None:
