@@ -70,6 +70,22 @@ def test_a_residual_addition_needs_no_population_of_its_own() -> None:
     assert sum(p["kind"] == "graded" for p in populations) == 7, "stem, two per block, a shortcut, the mean"
 
 
+def test_sums_of_codes_fit_in_the_membrane() -> None:
+    text = """
+        network sums(x: f32[2, 6, 6]) -> y {
+          weights init(0)
+          a = x |> conv2d(2, 3, padding=1) |> relu
+          b = x + a
+          c = b |> conv2d(2, 1) |> relu
+          y = a + c + x + b
+        }"""
+    compilation, inputs = compiled(text)
+    with open_device(graded(compilation.quantized)) as chip:
+        outputs, profile = chip.profile(inputs)
+    assert profile.valid, profile.problems
+    np.testing.assert_array_equal(outputs["y"], interpret(compilation.quantized, inputs)["y"])
+
+
 def test_signed_codes_are_lifted_for_a_maximum_and_let_down_after() -> None:
     graph = Graph("signed")
     graph.add_input("x", TensorType("i8", (2, 5, 5)))

@@ -8,8 +8,9 @@ from striate.graph import Graph, Node
 from striate.passes.quantization.fixed_point import LARGEST_FACTOR
 from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR, LARGEST_CODE, Accumulator, Rewriter
 
-_FINE = 2.0**-16
-"""The scale at which codes are added, as a part of the coarser of theirs: 255 * 2^16 leaves six bits to spare."""
+_FINE = 2.0**-12
+"""The scale at which codes are added, as a part of the coarser of theirs: 8 * 255 * 2^12 still fits in 24 bits, which is
+what a chip's membrane holds."""
 
 
 def add_at_one_scale(rewriter: Rewriter, node: Node) -> bool:
