@@ -183,7 +183,7 @@ def _drive(
             return
         try:
             done.put((key, _ask(worker, request)))
-        except (OSError, ValueError, AssertionError) as error:
+        except (CompileError, OSError, ValueError, AssertionError) as error:
             done.put(error)
             return
 
@@ -191,10 +191,15 @@ def _drive(
 def _ask(worker: subprocess.Popen[str], request: BuildRequest) -> Built:
     assert worker.stdin is not None, "workers are started with pipes"
     assert worker.stdout is not None, "workers are started with pipes"
-    worker.stdin.write(json.dumps(msgspec.to_builtins(request)) + "\n")
-    worker.stdin.flush()
-    line = worker.stdout.readline()
-    assert line, f"the process that builds '{request.kernel}' ended without an answer"
+    line = ""
+    with contextlib.suppress(BrokenPipeError):
+        worker.stdin.write(json.dumps(msgspec.to_builtins(request)) + "\n")
+        worker.stdin.flush()
+        line = worker.stdout.readline()
+    if not line:
+        message = f"the process that builds the GPU kernel '{request.kernel}' ended without an answer"
+        help = "see whether 'import triton' works in Python, and whether there is memory enough"
+        raise CompileError(Diagnostic("build-ended", message, help=help))
     answer: dict[str, object] = json.loads(line)
     assert "error" not in answer, f"'{request.kernel}' does not build: {answer['error']}\n{request}"
     return msgspec.convert(answer, Built)
