@@ -20,6 +20,9 @@ HARDWARE: tuple[str, ...] = ("h100", "loihi1_sanafe25", "loihi2")
 ALIASES = {"gpu": "h100", "loihi1": "loihi1_sanafe25"}
 """Other names that a machine spec may use."""
 
+MOST_CORES = 4096
+"""The largest mesh that cores are placed on: as many as TrueNorth has (64 x 64)."""
+
 UNITS = ("pj", "nj", "uj", "mj", "j", "ps", "ns", "us", "ms", "s", "uw", "mw", "w", "bits", "bytes", "tflops", "tops")
 """Units as field names end in them."""
 
@@ -55,6 +58,8 @@ def parse_hardware(text: str, name: str) -> Hardware:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise HardwareError(f"{name}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise HardwareError(f"{name}: not valid TOML: brackets are nested too deeply") from error
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise HardwareError(f"{name}: kind: must be {' or '.join(map(repr, KINDS))}, not {kind!r}")
@@ -63,6 +68,7 @@ def parse_hardware(text: str, name: str) -> Hardware:
     table["text"] = text
     hardware = reader.section(table, KINDS[kind], "")
     if isinstance(hardware, Chip):
+        _check_mesh(hardware, reader)
         _check_all_in(hardware, reader)
     return hardware
 
@@ -176,6 +182,17 @@ class _Reader:
             return text
         self.check(text in self.sources, f"{place}.source", f"[sources] has no '{text}'{_nearest(text, self.sources)}")
         return self.sources[text]
+
+
+def _check_mesh(chip: Chip, reader: _Reader) -> None:
+    """A chip has a core at least, and no more than can be placed by trying."""
+    cores = 1
+    for field in ("mesh_width", "mesh_height", "cores_per_router"):
+        figure: Limit = getattr(chip.topology, field)
+        reader.check(figure.value != 0, f"topology.{field}", "must be at least 1")
+        cores *= figure.value or 1
+    places = "mesh_width x mesh_height x cores_per_router"
+    reader.check(cores <= MOST_CORES, "topology", f"{places} is {cores} cores on a chip, over {MOST_CORES}")
 
 
 def _check_all_in(chip: Chip, reader: _Reader) -> None:
