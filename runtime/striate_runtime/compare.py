@@ -134,6 +134,9 @@ def _weigh(chip: Result, baselines: list[Result]) -> str:
     unknown = next((r for r in [chip, *baselines] if r.profile.energy_uj.total.value is None), None)
     if unknown is not None:
         return f"The energy of {unknown.profile.machine} is not known, so it is not compared."
+    free = next((r for r in [chip, *baselines] if not r.profile.energy_uj.total.value), None)
+    if free is not None:
+        return f"The energy of {free.profile.machine} is 0 by its description, so there is no ratio to it."
     ratios = [f"{_ratios(chip, baseline)} at batch {baseline.profile.batch}" for baseline in baselines]
     return f"Against {other}, {name} takes {', and '.join(ratios)}; {_largest(chip)}."
 

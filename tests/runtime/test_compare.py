@@ -85,6 +85,11 @@ def test_an_unknown_energy_is_not_compared() -> None:
     assert sentences[0] == "The energy of chip is not known, so it is not compared."
 
 
+def test_no_ratio_is_made_to_an_energy_of_0() -> None:
+    (sentence, *_) = verdict(compared(result("gpu", "gpu", 0.0), result("chip", "neuromorphic", 2.0)))
+    assert sentence == "The energy of gpu is 0 by its description, so there is no ratio to it."
+
+
 def test_an_invalid_result_is_left_out_with_its_reason() -> None:
     bad = result("chip", "neuromorphic", 1.0, problem=Problem("core 3 drops events at step 7", "use more cores"))
     assert "chip is left out" in verdict(compared(result("gpu", "gpu", 2.0), bad))[0]

@@ -116,8 +116,10 @@ def _scaled(quantity: Quantity, factor: float | None) -> Figure:
 
 
 def _total(stack: dict[str, Figure]) -> Figure:
-    """The sum of the known parts, with the band that theirs make."""
+    """The sum of the known parts, with the band that theirs make; unknown where no part is known."""
     parts = [part for part in stack.values() if part.value is not None]
+    if not parts:
+        return Figure(None, "estimated", note=NOTE)
     value = sum(part.value for part in parts if part.value is not None)
     low = sum(part.value if part.low is None else part.low for part in parts if part.value is not None)
     high = sum(part.value if part.high is None else part.high for part in parts if part.value is not None)
