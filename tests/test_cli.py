@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -249,6 +250,9 @@ def test_a_hardware_file_is_checked_field_by_field(striate: Striate, tmp_path: P
         (text.replace("neuron_slots", "neuron_slotz"), "neuron_slot"),
         (text.replace("[policy]", "[policies]"), "polic"),
         (re.sub(r"neuron_slots = \{ value = \d+", "neuron_slots = { value = -5", text), "negative"),
+        (re.sub(r"mesh_width = \{ value = \d+", "mesh_width = { value = 0", text), "at least 1"),
+        (re.sub(r"mesh_width = \{ value = \d+", "mesh_width = { value = 99999999999", text), "over 4096"),
+        ("a = " + "[" * 100_000, "nested too deeply"),
     ):
         assert changed != text
         (tmp_path / "my.toml").write_text(changed)
@@ -256,6 +260,18 @@ def test_a_hardware_file_is_checked_field_by_field(striate: Striate, tmp_path: P
         assert outcome.code == 1
         assert words in outcome.out + outcome.err
         assert "Traceback" not in outcome.out + outcome.err
+
+
+def test_an_energy_of_which_nothing_is_known_is_not_0(striate: Striate, tiny: Path, tmp_path: Path) -> None:
+    from striate_runtime.hardware import load_hardware
+
+    text = re.sub(r"\{ value = [\d_.]+[^}]*source", '{ value = "unknown", source', load_hardware("h100").text)
+    (tmp_path / "dark.toml").write_text(text)
+    data = tmp_path / "tiny.npz"
+    on = ("--on", tmp_path / "dark.toml", "--on", "loihi2", "--data", data, "--calibration", data, "--json", "-")
+    report = json.loads(striate("compare", tiny, *on).out)
+    assert report["results"][0]["energy_uj"]["total"] is None
+    assert "is not known" in report["verdict"][0]
 
 
 def test_a_chip_too_small_names_layer_limit_used_and_allowed(striate: Striate, tmp_path: Path) -> None:
@@ -296,7 +312,7 @@ def test_wrong_inputs_are_refused(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("words.npz", {"image.npy": b"not an array"}, "no array for the input 'image'"),
+        ("words.npz", "not an array", "no array for the input 'image'"),
         ("words.npy", b"hello", "something else altogether"),
         ("huge.npy", (10**12, 1, 6, 6), "memory"),
         ("wide.npz", {"image": np.full((1, 1, 6, 6), 1e300)}, "larger than 3.4e+38"),
@@ -304,7 +320,7 @@ def test_wrong_inputs_are_refused(
     ],
 )
 def test_odd_data_files_are_refused_with_the_reason(
-    striate: Striate, tiny: Path, tmp_path: Path, name: str, content: object, words: str
+    striate: Striate, tiny: Path, tmp_path: Path, name: str, content: Any, words: str
 ) -> None:
     path = tmp_path / name
     if isinstance(content, bytes):
@@ -312,11 +328,10 @@ def test_odd_data_files_are_refused_with_the_reason(
     elif isinstance(content, tuple):
         with path.open("wb") as stream:
             np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": content})
-    elif isinstance(content, dict) and "image.npy" in content:
+    elif isinstance(content, str):
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("image.npy", content["image.npy"])
+            archive.writestr("image.npy", content)
     else:
-        assert isinstance(content, dict)
         np.savez(path, allow_pickle=False, **content)
     on = ("--on", "loihi2", "--calibration", tmp_path / "tiny.npz")
     outcome = striate("run", tiny, *on, "--data", path)

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,10 @@ def read_arrays(path: Path) -> dict[str, Array]:
     try:
         with path.open("rb") as stream:
             loaded = np.load(stream, allow_pickle=False)
-            arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+            members: dict[str, Any] = (
+                {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+            )
+            return {name: array for name, array in members.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError:
         raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
     except MemoryError as error:
