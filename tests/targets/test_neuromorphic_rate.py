@@ -99,6 +99,15 @@ def test_thresholds_start_half_full_and_weights_fit_the_chip() -> None:
         assert np.abs(program.arrays[projection.weights or ""].astype(int)).max() == 127
 
 
+def test_thresholds_and_biases_fit_what_loihi_holds() -> None:
+    """A weight arrives shifted by 6: thresholds are 17 bits so shifted, biases 12 and a sign, shifted by at most 7."""
+    program = rate(read(DIGITS / "lenet5.striate"), 64, FULL_SCALE_PERCENTILE, "loihi1")
+    for population in body_of(program).populations:
+        if population.kind == "integrate_and_fire":
+            assert program.arrays[population.threshold or ""].max() < 1 << 17
+            assert population.bias is None or np.abs(program.arrays[population.bias]).max() < 1 << 12
+
+
 def test_soft_reset_takes_the_slots_it_costs() -> None:
     compilation, _ = compiled(NETWORKS["lenet"])
     for chip, slots in (("loihi1", 2), ("loihi2", 1)):

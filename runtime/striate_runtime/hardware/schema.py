@@ -119,6 +119,7 @@ class Packing(msgspec.Struct, frozen=True):
 class Numerics(msgspec.Struct, frozen=True):
     """The chip's integers. `payload_bits` is what one event carries besides its address (0: a spike is a spike).
 
+    `membrane_bits` counts in units of a weight: less the bits by which the chip shifts weights up on arrival.
     `soft_reset_slots` is how many neuron slots one neuron with a subtractive reset takes.
     """
 
