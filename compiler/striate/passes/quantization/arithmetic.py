@@ -9,8 +9,8 @@ from striate.passes.quantization.fixed_point import LARGEST_FACTOR
 from striate.passes.quantization.rewriter import LARGEST_ACCUMULATOR, LARGEST_CODE, Accumulator, Rewriter
 
 _FINE = 2.0**-12
-"""The scale at which codes are added, as a part of the coarser of theirs: 8 * 255 * 2^12 still fits in 24 bits, which is
-what a chip's membrane holds."""
+"""The scale at which codes are added, as a part of the coarser of theirs: 8 * 255 * 2^12 still fits in the
+24 bits of a chip's membrane."""
 
 
 def add_at_one_scale(rewriter: Rewriter, node: Node) -> bool:
