@@ -126,6 +126,28 @@ def test_a_step_lasts_as_long_as_its_busiest_core_and_the_barrier():
     assert took.latency_us.value == pytest.approx(expected_ns / 1000, rel=1e-12)
 
 
+@pytest.mark.parametrize(("chip", "updates"), [("loihi1", 3 * 2 + 1), ("loihi2", 2 * (3 + 1))])
+def test_a_neuron_is_updated_in_every_slot_that_its_soft_reset_takes(chip: str, updates: int):
+    arrays = {name: np.array([5], np.int32) for name in ("threshold", "initial")}
+    arrays |= {
+        "thresholds": np.array([5, 5, 5], np.int32),
+        "w": np.ones((1, 3), np.int8),
+        "v": np.ones((3, 1), np.int8),
+    }
+    populations = (
+        Population("x", "x", (1, 1, 1), "input", threshold="threshold", initial="initial"),
+        Population("h", "h", (3, 1, 1), "integrate_and_fire", fires_at=1, threshold="thresholds"),
+        Population("y", "y", (1, 1, 1), "readout", fires_at=2, output="y"),
+    )
+    projections = (
+        Projection("p", "h", "x", "h", "dense", weights="w"),
+        Projection("q", "y", "h", "y", "dense", weights="v"),
+    )
+    net = Net("rate", 4, populations, projections, arrays)
+    took = profile(net, np.ones((1, 1, 1, 1)), load_hardware(chip).text)
+    assert took.counts["neuron_updates"] == 4 * updates
+
+
 def test_work_in_turn_takes_longer_than_work_at_once():
     net, values = chain()
     at_once, in_turn = profile(net, values), profile(net, values, LOIHI1.replace('"max"', '"sum"'))

@@ -80,7 +80,7 @@ class AccountBuilder:
         ]
         mapping = Mapping(
             core_layer=tuple(layer_of[core.population] for core in cores),
-            core_neurons=np.array(held, np.int64),
+            core_slots=np.array(held, np.int64) * self._slots_of_a_neuron(),
             core_chip=np.array([core.chip for core in cores], np.int64),
             tiles=len({(core.chip, core.x, core.y) for core in cores}),
             pair_layer=tuple(projection.layer for projection in self.pair_projection),
@@ -92,6 +92,12 @@ class AccountBuilder:
             pair_crossings=crossings,
         )
         return accounts, mapping
+
+    def _slots_of_a_neuron(self) -> Array:
+        """How many neuron slots one neuron takes on each core: more where the chip has no subtractive reset."""
+        firing = {p.name for p in self.network.body.populations if p.kind == "integrate_and_fire"}
+        soft = self.chip.numerics.soft_reset_slots.value or 1
+        return np.array([soft if core.population in firing else 1 for core in self.network.body.cores], np.int64)
 
     def _reach(self, projection: Projection, source: Place, target: Place, core: Core) -> tuple[Array, Array, Array]:
         """The source neurons with a synapse on the core, their operations there, and the words those are read from.

@@ -44,7 +44,7 @@ class Mapping:
     """Where everything is: what turns counts of cores and pairs into counts of layers. Core i is `body.cores[i]`."""
 
     core_layer: tuple[str, ...]
-    core_neurons: npt.NDArray[np.int64]
+    core_slots: npt.NDArray[np.int64]
     core_chip: npt.NDArray[np.int64]
     tiles: int
     pair_layer: tuple[str, ...]
@@ -80,7 +80,7 @@ class Totals:
 
 
 def neuron_updates(counts: Counts, mapping: Mapping, every_step: bool, passes: int) -> Counts:
-    """Neuron updates `[N, steps, cores]`: every mapped neuron in every step, or only the active ones; times passes."""
+    """Neuron updates `[N, steps, cores]`: slots of all neurons in every step, or active neurons; times passes."""
     if every_step:
-        return np.broadcast_to(mapping.core_neurons * passes, counts.shape[:3])
+        return np.broadcast_to(mapping.core_slots * passes, counts.shape[:3])
     return counts[..., ACTIVE] * passes
