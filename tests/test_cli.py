@@ -373,7 +373,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     data = tmp_path / "tiny.npz"
     refused(striate("run", tiny, "--on", "loihi2", "--calibration", data, "--data", data, "-o", old), "cannot-write")
     assert old.read_text() == "old"
@@ -438,6 +438,28 @@ def test_a_poor_stdout_gets_no_traceback(
     assert done.returncode == code
     if stdout == "/dev/full":
         assert "No space left" in done.stderr
+
+
+def test_names_are_data_and_never_paths_or_arguments(
+    striate: Striate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    Path("n.striate").write_text(
+        'network "../evil"(x: f32[4]) -> file, "a/../b" {\n  file = x |> relu\n  "a/../b" = x |> clip(0, 1)\n}\n'
+    )
+    x = np.ones((2, 4), np.float32)
+    np.savez("x.npz", x=x)
+    on = ("--on", "loihi2", "--calibration", "x.npz")
+    outcome = striate("compile", "n.striate", *on)
+    assert outcome.code == 0, outcome.err
+    outcome = striate("run", "n.striate", *on, "--data", "x.npz", "-o", "y.npz")
+    assert outcome.code == 0, outcome.err
+    with np.load("y.npz") as outputs:
+        assert set(outputs.files) == {"file", "a/../b"}
+    assert [path.name for path in tmp_path.iterdir()] == ["inside"]
+    assert sorted(path.name for path in inside.iterdir()) == ["_evil.loihi2.striate.zip", "n.striate", "x.npz", "y.npz"]
 
 
 def test_emit_takes_no_output(striate: Striate, tiny: Path, tmp_path: Path) -> None:

@@ -36,6 +36,14 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise CompileError(Diagnostic("bad-data", f"{path}: not a usable .npz or .npy file: {reason}")) from error
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """The arrays as a compressed .npz. Any name will do, also those that numpy.savez takes for its own arguments."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
 def load_arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
     """The arrays for a network's inputs, `[N, *shape]`, in the inputs' types. Other arrays in the file are ignored."""
     arrays = read_arrays(path)

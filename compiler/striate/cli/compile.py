@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,7 @@ def compile(
     if emit:
         print(_emitted(program, emit), end="")
         return
-    path = output or Path(f"{compilation.graph.name}.{machine.name.removesuffix('.toml').split('/')[-1]}.striate.zip")
+    path = output or _default_path(compilation.graph.name, machine.name)
     writable(path)
     with replacing(path) as temporary:
         program.save(temporary)
@@ -70,6 +71,12 @@ def compile(
         console.print_json({"format": 1, **summary})
     else:
         print("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in summary.items()))
+
+
+def _default_path(network: str, machine: str) -> Path:
+    """A file in the current folder, named after what it holds, whatever signs the names hold."""
+    plain = re.sub(r"[^\w.-]+", "_", f"{network}.{Path(machine).name.removesuffix('.toml')}")
+    return Path(f"{plain.lstrip('.')[:200]}.striate.zip")
 
 
 def _known(kind: str, name: str | None, legal: tuple[str, ...]) -> None:

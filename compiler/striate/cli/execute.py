@@ -41,6 +41,7 @@ def run(
 
     from striate.cli import console
     from striate.cli.arguments import replacing, writable
+    from striate.data import write_arrays
     from striate_runtime import open_device
     from striate_runtime.compare import accuracy
 
@@ -50,8 +51,8 @@ def run(
         with open_device(program, fallback=not no_fallback, progress=progress) as device:
             outputs = device.run(inputs)
     if output:
-        with replacing(output) as temporary, temporary.open("wb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **outputs)
+        with replacing(output) as temporary:
+            write_arrays(temporary, outputs)
     summary: dict[str, object] = {
         "machine": program.machine,
         "samples": len(next(iter(inputs.values()))),
@@ -63,6 +64,7 @@ def run(
     if json:
         console.print_json({"format": 1, **summary})
         return
+    summary["outputs"] = ", ".join(f"{name}: {array.dtype}{list(array.shape)}" for name, array in outputs.items())
     print("\n".join(f"{name}: {value}" for name, value in summary.items() if value is not None))
     if not output:
         for name, array in outputs.items():
