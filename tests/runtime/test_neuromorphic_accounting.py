@@ -195,6 +195,9 @@ def test_loihi2_charges_everything_to_the_synapse_within_a_band_and_lists_what_i
     assert routing.value is None
     assert routing.note == "contained in synapse"
     assert [line.split(":")[0] for line in took.energy_uj.uncounted] == ["io", "host"]
+    assert f"here there are {synops / (3 * 20):.1f} synaptic operations for each neuron and step" in (
+        took.energy_uj.total.note
+    )
     static = took.energy_uj.stack["static"].value
     assert static is not None
     assert took.energy_uj.total.value == pytest.approx(29.9e-6 * synops + static)

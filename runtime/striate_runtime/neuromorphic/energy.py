@@ -124,6 +124,7 @@ def to_energy(parts: dict[str, Part | None], rows: npt.NDArray[Any], latency_us:
         source=f"counted events x the costs of {chip.name}",
         low=_bound(known, "low"),
         high=_bound(known, "high"),
+        note=_proportions(rows.sum(0), chip) if chip.cost.scope == "all-in dynamic" else "",
     )
     return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip))
 
@@ -140,6 +141,16 @@ def figure_of(chip: Chip, path: str) -> Quantity:
     figure = getattr(getattr(chip, section), name)
     assert isinstance(figure, Quantity), f"{path} is a figure"
     return figure
+
+
+def _proportions(counts: npt.NDArray[Any], chip: Chip) -> str:
+    """What an all-in figure per synaptic operation takes for granted, and how far this run is from it."""
+    neurons = counts[UPDATES] / (chip.policy.neuron_passes.value or 1)
+    ratio = counts[[SYNOPS_DENSE, SYNOPS_SPARSE, SYNOPS_CONV]].sum() / neurons if neurons else 0.0
+    return (
+        "all-in per synaptic operation, so that neurons, memory and routing are charged in the proportions of the run "
+        f"it was derived from; here there are {ratio:.1f} synaptic operations for each neuron and step"
+    )
 
 
 def _is_contained(part: str, chip: Chip) -> bool:
