@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from striate.cli import check as checking
-from striate.cli import compare, compile, describe, execute
+from striate.cli import compare, compile, describe, events, execute
 
 app = typer.Typer(
     name="striate",
@@ -26,6 +26,7 @@ for command in (
     execute.run,
     execute.profile,
     compare.compare,
+    events.events,
     describe.targets,
     describe.fmt,
     describe.explain,

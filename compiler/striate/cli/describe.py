@@ -15,6 +15,7 @@ EXAMPLES = {
     "run": "Example: striate run lenet5.zip --data examples/digits/digits_test.npz -o logits.npz",
     "profile": "Example: striate profile examples/digits/lenet5.striate --on 'gpu(precision=i8)' --csv layers.csv",
     "compare": "Example: striate compare examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=128)' --on gpu",
+    "events": "Example: striate events recording.raw --sensor 346x260 --dt 1ms -o frames.npz",
     "targets": "Example: striate targets loihi2",
     "fmt": "Example: striate fmt my.striate --check",
     "explain": "Example: striate explain shape-mismatch",
