@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from striate.cli import check as checking
-from striate.cli import compare, compile, describe, events, execute
+from striate.cli import compare, compile, describe, diff, events, execute, trace
 
 app = typer.Typer(
     name="striate",
@@ -27,6 +27,8 @@ for command in (
     execute.profile,
     compare.compare,
     events.events,
+    trace.trace,
+    diff.diff,
     describe.targets,
     describe.fmt,
     describe.explain,

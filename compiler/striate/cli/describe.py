@@ -16,6 +16,8 @@ EXAMPLES = {
     "profile": "Example: striate profile examples/digits/lenet5.striate --on 'gpu(precision=i8)' --csv layers.csv",
     "compare": "Example: striate compare examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=128)' --on gpu",
     "events": "Example: striate events recording.raw --sensor 346x260 --dt 1ms -o frames.npz",
+    "trace": "Example: striate trace examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=64)' -o rate.npz",
+    "diff": "Example: striate diff examples/digits/lenet5.striate --on 'interpreter(graph=quantized)' --on loihi2",
     "targets": "Example: striate targets loihi2",
     "fmt": "Example: striate fmt my.striate --check",
     "explain": "Example: striate explain shape-mismatch",

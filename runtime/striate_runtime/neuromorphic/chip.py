@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from striate_runtime.neuromorphic.native import STATE_BITS
 from striate_runtime.neuromorphic.report import Reporter, Run
 from striate_runtime.neuromorphic.tables import LANES, new_state
 from striate_runtime.neuromorphic.timing import step_times_ns
+from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Port, Program, ProgramError
 from striate_runtime.program.neuromorphic import Population
@@ -98,6 +100,25 @@ class EmulatedChip:
         """How long each step takes, `[N, steps]`; None where the chip's times are unknown."""
         counts, updates = self.step_counts(inputs)
         return step_times_ns(counts, updates, self._built.mapping.tiles, self.hardware)
+
+    def trace(self, inputs: Table[str, Array]) -> dict[str, Array]:
+        """Every population's value; and over time its spikes, potentials and events, where it fires more than once."""
+        values, steps = self._injected(inputs), self._network.body.steps
+        watched = copy.copy(self)
+        watched._built, watched._state = make_room(self._built, steps)
+        recordings = [
+            recorded(
+                watched._run(values[n : n + 1], (*range(1, steps + 1),), counting=False)[0][0],
+                watched._built,
+                watched._state,
+            )
+            for n in range(len(values))
+        ]
+        found = check_inputs(self._program.inputs, inputs) | values_of(self._network, watched._built, recordings)
+        for port, array in self.run(inputs).items():
+            population = self._network.populations[self._network.body.outputs[port]]
+            found[population.name if population.kind == "readout" else port] = array
+        return found
 
     def close(self) -> None:
         """Nothing is held outside of memory."""

@@ -27,6 +27,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `multiplier`, `shift` are i32 `[C]`: out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in
     i64; where they are absent, out = clip(acc, low, high). A readout (or a graded population that feeds an output)
     has `output`; the host reads its accumulator (graded: out) and multiplies by `scale` (f32 `[C]`) if given.
+    `full_scale` is the number that a spike at every step stands for under the rate coding, None where nobody said.
 
     Of a `cuba_lif`, i32 `[C]`: `current_decay` and `voltage_decay` (0..4095, of 4096), `threshold` (1..131071, of 64).
     Where `reset_interval` is not 0, u and v are set to 0 before the update in every step s with
@@ -52,6 +53,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     voltage_decay: str | None = None
     reset_interval: int = 0
     reset_offset: int = 0
+    full_scale: float | None = None
 
 
 class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
