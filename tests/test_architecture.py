@@ -25,6 +25,7 @@ LAYERS = {
     "interpreter": 4,
     "explain": 4,
     "data": 4,
+    "events": 5,
     "weights": 4,
     "language": 5,
     "frontends": 5,
@@ -49,6 +50,7 @@ DOORS = {
     "numba": ["runtime/striate_runtime/neuromorphic/events"],
     "onnx": ["compiler/striate/frontends"],
     "nir": ["compiler/striate/frontends"],
+    "aedat": ["compiler/striate/events/aedat4"],
     "torch": [],
 }
 """Where each heavy library may be imported, by the beginning of the path."""

@@ -42,7 +42,7 @@ def tiny(tmp_path: Path) -> Path:
 
 
 def test_help_has_an_example_for_every_command(striate: Striate) -> None:
-    commands = ("check", "compile", "run", "profile", "compare", "targets", "fmt", "explain")
+    commands = ("check", "compile", "run", "profile", "compare", "events", "trace", "diff", "targets", "fmt", "explain")
     overview = striate("--help").out
     for command in commands:
         assert command in overview

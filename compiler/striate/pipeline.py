@@ -160,6 +160,7 @@ def lower(
     from striate.targets.schema import Request
 
     target, hardware, options = find(machine)
+    target.admit(hardware, machine.span)
     graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
     return target.compile(
         Request(graph, lambda: compilation.calibration, hardware, machine, options, build=build, progress=progress)

@@ -42,6 +42,10 @@ class Device(Protocol):
         """Outputs, and what computing them took."""
         ...
 
+    def trace(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every value on the way, `[N, *shape]`, by the names that `striate_runtime.trace` explains."""
+        ...
+
     def close(self) -> None:
         """Give back what the device holds."""
         ...

@@ -138,6 +138,20 @@ def test_any_number_of_samples_gives_each_its_own_result(
     assert_right(program, images, result)
 
 
+def test_a_trace_holds_what_every_kernel_left(fake: FakeCuda, program: Program, dtype: str) -> None:
+    def name_nodes_after_their_buffers(body: dict[str, Any]) -> None:
+        for launch, buffer in zip(body["launches"], "bcd", strict=True):
+            launch["nodes"] = [buffer]
+
+    program, images = edit_body(program, name_nodes_after_their_buffers), sample_images(dtype, 3)
+    with open_device(program) as device:
+        values = device.trace({"image": images})
+    assert list(values) == ["image", "b", "c", "d"]
+    assert values["b"].shape == (3, WIDTH, SIDE, SIDE)
+    np.testing.assert_array_equal(values["b"][:, :3], (images.astype(values["b"].dtype)) * 2)
+    assert_right(program, images, values["d"][:, :10])
+
+
 def test_each_batch_size_is_captured_once_and_then_only_replayed(fake: FakeCuda, program: Program, dtype: str) -> None:
     with open_device(program) as device:
         for samples in (4, 2, 9, 4, 2):

@@ -156,16 +156,42 @@ def test_work_in_turn_takes_longer_than_work_at_once():
     assert in_turn.latency_us.value > at_once.latency_us.value
 
 
-def test_doubled_costs_double_the_energy():
+@pytest.mark.parametrize("name", ["loihi1_davies18", "loihi1_sanafe25", "loihi2", "teaching"])
+def test_doubled_costs_double_the_energy(name: str):
     net, values = chain()
-    once = profile(net, values)
-    doubled = re.sub(r"(energy_pj = \{ value = )([\d.]+)", lambda m: f"{m[1]}{2 * float(m[2])}", LOIHI1)
-    doubled = re.sub(r"(power_mw = \{ value = )([\d.]+)", lambda m: f"{m[1]}{2 * float(m[2])}", doubled)
-    twice = profile(net, values, doubled)
+    text = load_hardware(name).text
+    costs = re.compile(r"^\w+_(?:energy_pj|power_mw) = .*$", re.MULTILINE)
+    numbers = re.compile(r"\b((?:value|low|high) = )([\d.]+)")
+    doubled = costs.sub(lambda line: numbers.sub(lambda m: f"{m[1]}{2 * float(m[2])}", line[0]), text)
+    once, twice = profile(net, values, text), profile(net, values, doubled)
     assert twice.latency_us.value == once.latency_us.value
+    assert once.energy_uj.total.value
+    assert twice.energy_uj.total.value == pytest.approx(2 * once.energy_uj.total.value, rel=1e-12)
     for part, figure in once.energy_uj.stack.items():
         if figure.value is not None:
             assert twice.energy_uj.stack[part].value == pytest.approx(2 * figure.value, rel=1e-12)
+
+
+def test_an_all_in_figure_contains_static_power_too_where_it_says_so():
+    net, values = chain()
+    text = load_hardware("loihi2").text.replace('scope = "all-in dynamic"\nsynop', 'scope = "all-in"\nsynop')
+    unknown = 'chip_power_mw = { value = "unknown", source = "searched" }'
+    took = profile(net, values, re.sub(r"^chip_power_mw = .*$", unknown, text, flags=re.MULTILINE))
+    static, synapse = took.energy_uj.stack["static"], took.energy_uj.stack["synapse"]
+    assert (static.value, static.note) == (None, "contained in synapse")
+    assert synapse.note == "contains neuron, memory, routing and static"
+    assert took.energy_uj.total.value == synapse.value == pytest.approx(29.9e-6 * (24 * 15 + 15 * 4))
+    assert [line.split(":")[0] for line in took.energy_uj.uncounted] == ["io", "host"]
+
+
+def test_a_result_of_assumed_figures_says_so_beside_its_energy_and_in_its_notes():
+    net, values = chain()
+    for name, assumed in (("teaching", True), ("loihi2", False), ("loihi1_davies18", False)):
+        took = profile(net, values, load_hardware(name).text)
+        assert ("figures of the teaching chip are assumed" in took.energy_uj.total.note) == assumed
+        assert any("are assumed" in note for note in took.notes) == assumed
+    one = LOIHI1.replace('value = 33.6, grade = "fitted"', 'value = 33.6, grade = "assumed"')
+    assert "1 of the figures" in profile(net, values, one).energy_uj.total.note
 
 
 def test_a_step_takes_no_less_time_than_the_barrier_when_nothing_happens():

@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from striate.cli import check as checking
-from striate.cli import compare, compile, console, describe, execute
+from striate.cli import compare, compile, console, describe, diff, events, execute, trace
 
 app = typer.Typer(
     name="striate",
@@ -26,6 +26,9 @@ for command in (
     execute.run,
     execute.profile,
     compare.compare,
+    events.events,
+    trace.trace,
+    diff.diff,
     describe.targets,
     describe.fmt,
     describe.explain,

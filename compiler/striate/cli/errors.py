@@ -14,8 +14,9 @@ def user_errors() -> tuple[type[Exception], ...]:
     from striate_runtime.device import DeviceError, InputError
     from striate_runtime.hardware import HardwareError
     from striate_runtime.program import ProgramError
+    from striate_runtime.trace import TraceError
 
-    return (CompileError, ProgramError, HardwareError, InputError, DeviceError)
+    return (CompileError, ProgramError, HardwareError, InputError, DeviceError, TraceError)
 
 
 def diagnostics_of(error: Exception) -> tuple[Diagnostic, ...]:

@@ -47,7 +47,7 @@ def run(
 
     writable(output)
     with console.progress() as progress:
-        program, inputs, labels = _prepare(model, data, on, samples, weights, calibration, progress)
+        program, inputs, labels = prepare(model, data, on, samples, weights, calibration, progress)
         with open_device(program, fallback=not no_fallback, progress=progress) as device:
             outputs = device.run(inputs)
     if output:
@@ -94,7 +94,7 @@ def profile(
 
     writable(table)
     with console.progress() as progress:
-        program, inputs, _ = _prepare(model, data, on, samples, weights, calibration, progress)
+        program, inputs, _ = prepare(model, data, on, samples, weights, calibration, progress)
         with open_device(program, fallback=not no_fallback, progress=progress) as device:
             _, measured = device.profile(inputs)
     if table:
@@ -105,7 +105,7 @@ def profile(
         console.show(profile_table(measured))
 
 
-def _prepare(
+def prepare(
     model: Path,
     data: Path | None,
     on: str | None,

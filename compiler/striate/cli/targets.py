@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +10,6 @@ from striate.cli import console
 
 if TYPE_CHECKING:
     from striate.targets.schema import Option
-    from striate_runtime.hardware import Limit, Quantity
 
 
 def every(as_json: bool) -> None:
@@ -47,11 +45,12 @@ def one(name: str, as_json: bool) -> None:
 
     from striate.machine import Machine
     from striate.targets import find
+    from striate_runtime.hardware import assumed_note, facts, figures
 
     target, hardware, _ = find(Machine(name))
-    figures = list(_figures(hardware, ""))
+    refused = target.refuses(hardware)
     if as_json:
-        listed = {field: msgspec.to_builtins(figure) for field, figure in figures}
+        listed = {field: msgspec.to_builtins(figure) for field, figure in figures(hardware)}
         options = msgspec.to_builtins(target.options)
         console.print_json(
             {
@@ -60,6 +59,8 @@ def one(name: str, as_json: bool) -> None:
                 "kind": hardware.kind,
                 "title": hardware.title,
                 "options": options,
+                "refused": list(refused),
+                "facts": dict(facts(hardware)),
                 "figures": listed,
             }
         )
@@ -68,7 +69,10 @@ def one(name: str, as_json: bool) -> None:
         "figure", "value", "grade", "scope", "source", title=f"{hardware.title} ({hardware.name})", title_justify="left"
     )
     table.columns[1].justify = "right"
-    for field, figure in figures:
+    for field, words in facts(hardware):
+        if "." in field:
+            table.add_row(field, words, "", "", "")
+    for field, figure in figures(hardware):
         band = (
             "" if figure.low is None and figure.high is None else f"\n{_number(figure.low)} to {_number(figure.high)}"
         )
@@ -78,22 +82,9 @@ def one(name: str, as_json: bool) -> None:
         table,
         "options: " + "; ".join(map(_option, target.options)),
         "An unpublished figure is 'unknown'; a result that needs it says so.",
+        *assumed_note(hardware, hardware.title),
+        *(f"No network is compiled for it yet: {reason}." for reason in refused),
     )
-
-
-def _figures(section: msgspec.Struct, path: str) -> Iterator[tuple[str, Quantity | Limit]]:
-    from striate_runtime.hardware import Limit, Quantity
-
-    for field in msgspec.structs.fields(type(section)):
-        value, place = getattr(section, field.name), f"{path}{field.name}"
-        if isinstance(value, Quantity | Limit):
-            yield place, value
-        elif isinstance(value, msgspec.Struct):
-            yield from _figures(value, f"{place}.")
-        elif isinstance(value, tuple):
-            for index, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-                if isinstance(part, msgspec.Struct):
-                    yield from _figures(part, f"{place}[{index}].")
 
 
 def _option(option: Option) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+from striate.diagnostics import CompileError, Diagnostic, Span, did_you_mean
 from striate.graph import Graph
 from striate.machine import Machine, OptionValue
 from striate.tensor import Array
@@ -15,6 +15,11 @@ from striate_runtime.program import Program
 
 Options = Mapping[str, OptionValue]
 Progress = Callable[[str, int, int], None]
+
+
+def nothing(_: Hardware) -> tuple[str, ...]:
+    """The reasons against any machine of a target that compiles for all of its kind: none."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine. `computes_in_integers` says whether it wants the quantized graph under these options."""
+    """A kind of machine. `computes_in_integers` says whether it wants the quantized graph under these options.
+
+    `refuses` gives the reasons why no network can be compiled for a particular machine of the kind, none if it can be.
+    """
 
     name: str
     options: tuple[Option, ...]
     computes_in_integers: Callable[[Options], bool]
     compile: Callable[[Request], Program]
+    refuses: Callable[[Hardware], tuple[str, ...]] = nothing
     defaults: Options = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +79,14 @@ class Target:
         if mistakes:
             raise CompileError(mistakes)
         return {**self.defaults, **machine.options}
+
+    def admit(self, hardware: Hardware, span: Span | None = None) -> None:
+        """Raise CompileError[cannot-lower], once for each reason why nothing can be compiled for this machine."""
+        reasons = self.refuses(hardware)
+        if reasons:
+            help = f"'striate targets {hardware.name}' prints what is known of it"
+            message = f"nothing can be compiled for {hardware.title} yet: "
+            raise CompileError([Diagnostic("cannot-lower", message + reason, span, help=help) for reason in reasons])
 
 
 def _mistake(machine: Machine, name: str, value: OptionValue, table: Mapping[str, Option]) -> Diagnostic | None:

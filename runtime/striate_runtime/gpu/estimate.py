@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from striate_runtime.gpu.plan import Plan
 from striate_runtime.gpu.summary import counts_of_launch
-from striate_runtime.hardware import Gpu, Quantity
+from striate_runtime.hardware import Gpu, Quantity, assumed_note
 from striate_runtime.profile import Energy, Figure, LayerProfile
 from striate_runtime.program.gpu import Launch
 
@@ -65,7 +65,7 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
     sources = "; ".join(q.source for q in (bandwidth, peak, hardware.memory.launch_latency_us))
     return Estimate(
         latency_us=Figure(total_us, "estimated", sources, note=NOTE),
-        energy_uj=Energy(_total(stack), stack, tuple(name for name, part in stack.items() if part.value is None)),
+        energy_uj=Energy(_total(stack, hardware), stack, _missing(stack)),
         layers=tuple(
             _layer(launch, batch, time, (per_mac.value, per_bit.value, power.value))
             for launch, time in zip(launches, times, strict=True)
@@ -115,7 +115,11 @@ def _scaled(quantity: Quantity, factor: float | None) -> Figure:
     return Figure(_times(quantity.value, factor), "estimated", quantity.source, low, high, note)
 
 
-def _total(stack: dict[str, Figure]) -> Figure:
+def _missing(stack: dict[str, Figure]) -> tuple[str, ...]:
+    return tuple(name for name, part in stack.items() if part.value is None)
+
+
+def _total(stack: dict[str, Figure], hardware: Gpu) -> Figure:
     """The sum of the known parts, with the band that theirs make; unknown where no part is known."""
     parts = [part for part in stack.values() if part.value is not None]
     if not parts:
@@ -124,7 +128,8 @@ def _total(stack: dict[str, Figure]) -> Figure:
     low = sum(part.value if part.low is None else part.low for part in parts if part.value is not None)
     high = sum(part.value if part.high is None else part.high for part in parts if part.value is not None)
     is_band = low < value or high > value
-    return Figure(value, "estimated", "", low if is_band else None, high if is_band else None, NOTE)
+    note = "; ".join((NOTE, *assumed_note(hardware, hardware.title)))
+    return Figure(value, "estimated", "", low if is_band else None, high if is_band else None, note)
 
 
 def _times(value: float | None, factor: float | None) -> float | None:

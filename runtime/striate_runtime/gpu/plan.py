@@ -130,6 +130,18 @@ def from_buffer(array: Array, port: Port) -> Array:
     return np.ascontiguousarray(first.astype(NUMPY[port.dtype], copy=False))
 
 
+def to_tensor(array: Array, buffer: Buffer) -> Array:
+    """A buffer's `[N, ...]` as the tensor it holds, `[N, C, ...]`."""
+    order = buffer.order or (*range(1, len(buffer.shape)), 0)[: len(buffer.shape)]
+    return np.ascontiguousarray(array.transpose(0, *(1 + order.index(dim) for dim in range(len(order)))))
+
+
+def values_of(plan: Plan, buffers: Mapping[str, Array]) -> dict[str, Array]:
+    """Those of the buffers `[N, ...]` that hold a node's value, as tensors `[N, C, ...]` by the node's name."""
+    nodes = {node for launch in plan.body.launches for node in launch.nodes}
+    return {name: to_tensor(array, plan.buffers[name]) for name, array in buffers.items() if name in nodes}
+
+
 def _named(program: Program) -> str:
     return f"program '{program.network}' for {program.machine}"
 

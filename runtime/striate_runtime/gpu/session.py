@@ -17,7 +17,7 @@ from striate_runtime.gpu.interpreter_process import InterpreterProcess, Trace, i
 from striate_runtime.gpu.loaded import Loaded
 from striate_runtime.gpu.measure import energy_of, measure_power, time_replays
 from striate_runtime.gpu.nvml import Board, open_board
-from striate_runtime.gpu.plan import Plan, Region, from_buffer, read_plan, to_buffer
+from striate_runtime.gpu.plan import Plan, Region, from_buffer, read_plan, to_buffer, values_of
 from striate_runtime.gpu.stand_in import open_stand_in
 from striate_runtime.gpu.summary import counts_of, counts_of_launch, memory_of, problems_of
 from striate_runtime.gpu.tune import load_choices, tune
@@ -83,6 +83,22 @@ class GpuSession:
             if board is not None:
                 stack.callback(board.close)
             return outputs, self._report(refill, board, batch, outputs)
+
+    def trace(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The value of every node that has a buffer of its own, as the chosen kernel left it; one sample at a time."""
+        checked = check_inputs(self._program.inputs, inputs)
+        self._driver.activate()
+        kernels = load_choices(self._loaded, self._prepare(checked, 1).choices)
+        parts: list[dict[str, Array]] = []
+        for start in range(len(next(iter(checked.values())))):
+            self._loaded.write_inputs(self._buffers(checked, start, 1))
+            after: dict[str, Array] = {}
+            for kernel in kernels:
+                self._loaded.start(kernel, 1)
+                regions = self._plan.arguments(kernel.launch, 1)
+                after |= {name: self._loaded.read(region) for name, region in regions.items()}
+            parts.append(values_of(self._plan, after))
+        return checked | {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def close(self) -> None:
         """Give back graphs, memory, kernels and the context; twice does nothing more."""

@@ -9,7 +9,7 @@ import numpy as np
 from striate_runtime.device import Array, DeviceError, Progress, check_inputs
 from striate_runtime.gpu.estimate import estimate
 from striate_runtime.gpu.interpreter_process import InterpreterProcess
-from striate_runtime.gpu.plan import Plan, from_buffer, to_buffer
+from striate_runtime.gpu.plan import Plan, from_buffer, to_buffer, values_of
 from striate_runtime.gpu.summary import counts_of, memory_of, problems_of
 from striate_runtime.hardware import Gpu, parse_hardware
 from striate_runtime.profile import Profile
@@ -63,6 +63,23 @@ class InterpretedGpu:
             versions={**body.versions, "hardware": self._hardware.name},
         )
 
+    def trace(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The value of every node that has a buffer of its own, as its kernel left it; one sample at a time."""
+        checked = check_inputs(self._program.inputs, inputs)
+        samples = len(next(iter(checked.values())))
+        launches = len(self._plan.body.launches)
+        parts: list[dict[str, Array]] = []
+        for start in range(samples):
+
+            def working(launch: int, done: int = start * launches) -> None:
+                self._progress("interpreting GPU kernels", done + launch, samples * launches)
+
+            steps = self._interpreter.trace(self._buffers(checked, start, start + 1), working)
+            after = {name: array for _, buffers in steps for name, array in buffers.items()}
+            parts.append(values_of(self._plan, after))
+        self._progress("interpreting GPU kernels", samples * launches, samples * launches)
+        return checked | {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def close(self) -> None:
         """End the interpreter's process."""
         self._interpreter.close()
@@ -73,12 +90,15 @@ class InterpretedGpu:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run_batch(self, inputs: Mapping[str, Array], start: int, end: int) -> dict[str, Array]:
-        body, launches = self._plan.body, len(self._plan.body.launches)
-        buffers = {
-            port.name: to_buffer(inputs[port.name][start:end], port, self._plan.buffers[body.inputs[port.name]])
+    def _buffers(self, inputs: Mapping[str, Array], start: int, end: int) -> dict[str, Array]:
+        places = self._plan.body.inputs
+        return {
+            port.name: to_buffer(inputs[port.name][start:end], port, self._plan.buffers[places[port.name]])
             for port in self._program.inputs
         }
+
+    def _run_batch(self, inputs: Mapping[str, Array], start: int, end: int) -> dict[str, Array]:
+        launches, buffers = len(self._plan.body.launches), self._buffers(inputs, start, end)
         samples = len(next(iter(inputs.values())))
 
         def working(launch: int) -> None:

@@ -1,7 +1,8 @@
 """Descriptions of machines: one TOML per machine, every figure with its grade, its source and its scope."""
 
+from striate_runtime.hardware.figure import Limit, Quantity, assumed, assumed_note, facts, figures
 from striate_runtime.hardware.load import ALIASES, HARDWARE, HardwareError, load_hardware, parse_hardware
-from striate_runtime.hardware.schema import Chip, Gpu, Hardware, Limit, Quantity
+from striate_runtime.hardware.schema import Chip, Gpu, Hardware
 
 __all__ = [
     "ALIASES",
@@ -12,6 +13,10 @@ __all__ = [
     "HardwareError",
     "Limit",
     "Quantity",
+    "assumed",
+    "assumed_note",
+    "facts",
+    "figures",
     "load_hardware",
     "parse_hardware",
 ]

@@ -8,22 +8,33 @@ import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
-from striate_runtime.hardware.schema import GRADES, KINDS, Chip, Hardware, Limit, Quantity
+from striate_runtime.hardware.conditions import check_conditions
+from striate_runtime.hardware.figure import GRADES, Limit, Quantity
+from striate_runtime.hardware.schema import KINDS, Chip, Hardware
 
-HARDWARE: tuple[str, ...] = ("h100", "loihi1_sanafe25", "loihi2")
+HARDWARE: tuple[str, ...] = (
+    "h100",
+    "loihi1_davies18",
+    "loihi1_sanafe25",
+    "loihi2",
+    "speck",
+    "teaching",
+    "truenorth",
+)
 """The machines that are described here, one TOML each."""
 
 ALIASES = {"gpu": "h100", "loihi1": "loihi1_sanafe25"}
 """Other names that a machine spec may use."""
 
-MOST_CORES = 4096
-"""The largest mesh that cores are placed on: as many as TrueNorth has (64 x 64)."""
-
-UNITS = ("pj", "nj", "uj", "mj", "j", "ps", "ns", "us", "ms", "s", "uw", "mw", "w", "bits", "bytes", "tflops", "tops")
+UNITS = (
+    *("pj", "nj", "uj", "mj", "j", "ps", "ns", "us", "ms", "s", "uw", "mw", "w", "v", "nm", "mm2", "percent"),
+    *("bits", "bytes", "words", "mb", "tflops", "tops"),
+)
 """Units as field names end in them."""
 
 _Section = TypeVar("_Section", bound=msgspec.Struct)
@@ -68,8 +79,7 @@ def parse_hardware(text: str, name: str) -> Hardware:
     table["text"] = text
     hardware = reader.section(table, KINDS[kind], "")
     if isinstance(hardware, Chip):
-        _check_mesh(hardware, reader)
-        _check_all_in(hardware, reader)
+        check_conditions(hardware, reader.check)
     return hardware
 
 
@@ -111,6 +121,7 @@ class _Reader:
 
     def value(self, value: object, kind: Any, place: str) -> Any:
         """One field's value: a figure, a section, a list of sections, or a plain fact."""
+        kind = _present(kind)
         if kind in (Quantity, Limit):
             return self.figure(value, kind, place)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -184,26 +195,10 @@ class _Reader:
         return self.sources[text]
 
 
-def _check_mesh(chip: Chip, reader: _Reader) -> None:
-    """A chip has a core at least, and no more than can be placed by trying."""
-    cores = 1
-    for field in ("mesh_width", "mesh_height", "cores_per_router"):
-        figure: Limit = getattr(chip.topology, field)
-        reader.check(figure.value != 0, f"topology.{field}", "must be at least 1")
-        cores *= figure.value or 1
-    places = "mesh_width x mesh_height x cores_per_router"
-    reader.check(cores <= MOST_CORES, "topology", f"{places} is {cores} cores on a chip, over {MOST_CORES}")
-
-
-def _check_all_in(chip: Chip, reader: _Reader) -> None:
-    """An all-in figure contains the others, so a chip that has one may not have theirs too."""
-    if chip.cost.scope != "all-in dynamic":
-        return
-    for field in msgspec.structs.fields(type(chip.cost)):
-        figure = getattr(chip.cost, field.name)
-        if isinstance(figure, Quantity) and field.name.endswith("_energy_pj") and not field.name.startswith("synop_"):
-            reason = "must be unknown: cost.scope says that the synaptic operations' figure contains it"
-            reader.check(figure.value is None, f"cost.{field.name}", reason)
+def _present(kind: Any) -> Any:
+    """The type of a field that may be absent, where it is there: `Limit | None` is Limit."""
+    kinds = [each for each in get_args(kind) if each is not NoneType] if NoneType in get_args(kind) else []
+    return kinds[0] if len(kinds) == 1 else kind
 
 
 def _join(path: str, key: str) -> str:

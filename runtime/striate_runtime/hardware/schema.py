@@ -6,43 +6,12 @@ None where nobody has published one. Everything else is a fact of structure (a w
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 
-Grade = Literal["measured", "fitted", "simulated", "vendor", "derived", "assumed"]
-"""How a figure came to be: read off silicon; regressed on silicon; from a circuit simulation before silicon; the
-maker's word; computed from other published figures (the note says how); nobody's (a result that uses it says so)."""
-
-GRADES: tuple[str, ...] = get_args(Grade)
-
-
-class Quantity(msgspec.Struct, frozen=True):
-    """A physical figure, in the unit that its field's name ends in. `low` and `high` bound it where a band is known.
-
-    `scope` is what one unit of it stands for: `per-op` (the marginal cost of one operation), `all-in dynamic` (all
-    power above idle divided by one kind of operation), `chip`, `board`.
-    """
-
-    value: float | None
-    grade: Grade | None
-    source: str
-    scope: str = "per-op"
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """A whole number that the machine has or allows at most; None where it is unpublished."""
-
-    value: int | None
-    grade: Grade | None
-    source: str
-    scope: str = "core"
-    low: int | None = None
-    high: int | None = None
-    note: str = ""
+from striate_runtime.hardware.figure import Limit, Quantity
+from striate_runtime.hardware.published import ChipBarrier, CoreClass, Crossbar, LayerLimits, Process, Reported
 
 
 class Hardware(msgspec.Struct, frozen=True):
@@ -63,34 +32,44 @@ class BarrierPoint(msgspec.Struct, frozen=True):
 
 
 class Time(msgspec.Struct, frozen=True):
-    """How steps pass. `barrier_step`: a step lasts as long as its busiest core, then all cores meet at a barrier.
+    """How steps pass. `barrier_step`: a step lasts as long as its busiest core, then all cores meet at a barrier;
+    `fixed_tick`: every step lasts `tick_ms`; `async_event`: there are no steps, an event is worked on when it arrives.
 
     `overlap`: whether a core works on its neurons and its arriving messages at once (`max`) or in turn (`sum`).
+    `event_*_latency_us`: an event's way through one layer, and through as many as the chip has cores.
     """
 
-    model: Literal["barrier_step"]
-    overlap: Literal["max", "sum"]
+    model: Literal["barrier_step", "fixed_tick", "async_event"]
     layer_delay_steps: Limit
-    barrier: tuple[BarrierPoint, ...]
+    overlap: Literal["max", "sum"] | None = None
+    barrier: tuple[BarrierPoint, ...] = ()
+    barrier_between_chips: tuple[ChipBarrier, ...] = ()
+    tick_ms: Quantity | None = None
+    event_one_layer_latency_us: Quantity | None = None
+    event_all_layers_latency_us: Quantity | None = None
 
 
 class Topology(msgspec.Struct, frozen=True):
-    """The mesh of routers, `cores_per_router` cores at each, and what crossing it costs per message and hop."""
+    """The mesh of routers, `cores_per_router` cores at each, and what crossing it costs per message and hop.
+
+    `routing`: `xy`, first along x, then along y; `direct`, each core to the few that it is connected to.
+    """
 
     chips: Limit
     mesh_width: Limit
     mesh_height: Limit
     cores_per_router: Limit
-    routing: Literal["xy"]
+    routing: Literal["xy", "direct"]
     hop_east_west_energy_pj: Quantity
     hop_east_west_latency_ns: Quantity
     hop_north_south_energy_pj: Quantity
     hop_north_south_latency_ns: Quantity
     hop_between_chips_energy_pj: Quantity
+    tile_gspikes_per_s: Quantity | None = None
 
 
 class CoreLimits(msgspec.Struct, frozen=True):
-    """What one core holds."""
+    """What one core holds. `*_configurations` and `synapse_formats`: how many sorts of each there may be on it."""
 
     neuron_slots: Limit
     synapse_words: Limit
@@ -98,6 +77,9 @@ class CoreLimits(msgspec.Struct, frozen=True):
     axons_in: Limit
     axons_out: Limit
     fan_in: Limit
+    neuron_configurations: Limit | None = None
+    threshold_configurations: Limit | None = None
+    synapse_formats: Limit | None = None
 
 
 class Packing(msgspec.Struct, frozen=True):
@@ -105,10 +87,11 @@ class Packing(msgspec.Struct, frozen=True):
 
     `loihi_synentry`: per axon, entries of a header and up to `synapses_per_entry` synapses, rounded up to words.
     `dense_tap`: per kernel tap and input channel, the weights of all output channels, rounded up to words, shared by
-    all positions. `weight_sharing` says whether a convolution's weights are stored once per core or per neuron.
+    all positions. `crossbar`: a bit for each pair of axon and neuron. `pow2_kernel`: see CoreClass.
+    `weight_sharing` says whether a convolution's weights are stored once per core or per neuron.
     """
 
-    kind: Literal["loihi_synentry", "dense_tap"]
+    kind: Literal["loihi_synentry", "dense_tap", "crossbar", "pow2_kernel"]
     weight_sharing: Literal["none", "population_axon", "conv_taps"]
     entry_header_bits: Limit
     synapses_per_entry: Limit
@@ -128,25 +111,32 @@ class Numerics(msgspec.Struct, frozen=True):
     membrane_bits: Limit
     reset_native: tuple[Literal["zero", "subtract"], ...]
     soft_reset_slots: Limit
+    threshold_bits: Limit | None = None
+    bias_bits: Limit | None = None
+    decay_bits: Limit | None = None
+    refractory_steps: Limit | None = None
+    axon_delay_steps: Limit | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What the chip works on: which neurons in a step, how often, and which synapses an event touches."""
+    """What the chip works on: which neurons in a step, how often, and which synapses an event touches (absent where
+    that is not known)."""
 
     neuron_update: Literal["every_step", "on_event"]
     neuron_passes: Limit
-    skip_zero_weights: bool
+    skip_zero_weights: bool | None = None
 
 
 class Cost(msgspec.Struct, frozen=True):
     """Energy and time of one event of each kind.
 
     `scope`: `per-op` where every kind of event has its own cost; `all-in dynamic` where one synaptic operation's figure
-    already contains the neurons, the memory and the routing (then their own energies must be unknown).
+    already contains the neurons, the memory and the routing (then their own energies must be unknown); `all-in` where
+    it contains the static power as well.
     `neuron_access` is paid by every updated neuron, `neuron_update` on top by one whose state changed.
     """
 
-    scope: Literal["per-op", "all-in dynamic"]
+    scope: Literal["per-op", "all-in dynamic", "all-in"]
     synop_dense_energy_pj: Quantity
     synop_dense_latency_ns: Quantity
     synop_sparse_energy_pj: Quantity
@@ -166,12 +156,21 @@ class Cost(msgspec.Struct, frozen=True):
     axon_in_energy_pj: Quantity
     axon_in_latency_ns: Quantity
     barrier_energy_pj: Quantity
+    plastic_update_energy_pj: Quantity | None = None
+    plastic_update_latency_ns: Quantity | None = None
 
 
 class Static(msgspec.Struct, frozen=True):
-    """Power that flows whether anything happens or not."""
+    """Power that flows whether anything happens or not. `used_core_power_mw` and rails are parts of the chip's, and not
+    added to it."""
 
     chip_power_mw: Quantity
+    used_core_power_mw: Quantity | None = None
+    rail_io_uw: Quantity | None = None
+    rail_memory_uw: Quantity | None = None
+    rail_logic_uw: Quantity | None = None
+    rail_pixel_digital_uw: Quantity | None = None
+    rail_pixel_analog_uw: Quantity | None = None
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -191,7 +190,7 @@ class InputOutput(msgspec.Struct, frozen=True):
 
 
 class Chip(Hardware, frozen=True):
-    """A neuromorphic chip."""
+    """A neuromorphic chip. What only some chips have is absent in the others, see spec/hardware.md."""
 
     time: Time
     topology: Topology
@@ -203,6 +202,11 @@ class Chip(Hardware, frozen=True):
     static: Static
     host: Host
     io: InputOutput
+    process: Process | None = None
+    core_classes: tuple[CoreClass, ...] = ()
+    crossbar: Crossbar | None = None
+    layer: LayerLimits | None = None
+    reported: tuple[Reported, ...] = ()
 
 
 class Compute(msgspec.Struct, frozen=True):

@@ -75,7 +75,9 @@ class AccountBuilder:
             pair_crossings=crossings,
         )
         held = [
-            (core.channels[1] - core.channels[0]) * (core.rows[1] - core.rows[0]) * (core.columns[1] - core.columns[0])
+            (core.channels[1] - core.channels[0])
+            * (core.rows[1] - core.rows[0])
+            * (core.columns[1] - core.columns[0] + core.spare_columns)
             for core in cores
         ]
         mapping = Mapping(
@@ -112,6 +114,7 @@ class AccountBuilder:
         left, _, top, _ = projection.padding
         (sy, sx), (dy, dx), (kh, kw) = projection.stride, projection.dilation, projection.kernel
         (y0, y1), (x0, x1) = core.rows, core.columns
+        x1 += core.spare_columns
         lands, where = reached(np.arange(height), np.arange(kh), sy, dy, top)
         by_row = (lands & (where >= y0) & (where < y1)).astype(np.int64)
         lands, where = reached(np.arange(width), np.arange(kw), sx, dx, left)

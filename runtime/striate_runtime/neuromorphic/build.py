@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from striate_runtime.device import DeviceError
 from striate_runtime.hardware import Chip
@@ -12,6 +13,7 @@ from striate_runtime.neuromorphic.accounts import AccountBuilder
 from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
 from striate_runtime.neuromorphic.counts import Mapping
 from striate_runtime.neuromorphic.layout import Place, build_parameters, build_segments, place_populations
+from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.synapses import SynapseBuilder
 from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
 from striate_runtime.program.neuromorphic import Population
@@ -19,14 +21,16 @@ from striate_runtime.program.neuromorphic import Population
 
 @dataclass(frozen=True)
 class Built:
-    """A network ready to run. `input_starts` and `output_starts`: where each population's numbers lie in those rows."""
+    """A network ready to run. Where numbers lie in a row: `input_starts` by population, `output_starts` by
+    population and what is read of it.
+    """
 
     tables: Tables
     mapping: Mapping
     accumulators: int
     input_starts: dict[str, int]
     inputs: int
-    output_starts: dict[str, int]
+    output_starts: dict[tuple[str, str], int]
     outputs: int
 
 
@@ -52,7 +56,7 @@ def build(network: Network, chip: Chip) -> Built:
     parameters, initial = build_parameters(network)
     account_tables, mapping = accounts.finish()
     input_starts, inputs = _starts(set(body.inputs.values()), places)
-    output_starts, outputs = _starts(set(body.outputs.values()), places)
+    output_starts, outputs = _output_starts(network)
     rescales = [network.rescale_of(projection) for projection in ordered]
     rescale_sizes = [len(multiplier) for multiplier, _ in rescales]
     populations = [place.population for place in places.values()]
@@ -65,11 +69,15 @@ def build(network: Network, chip: Chip) -> Built:
                 fires_at=np.array([p.fires_at for p in populations], np.int32),
                 low=np.array([low for low, _ in ranges], np.int64),
                 high=np.array([high for _, high in ranges], np.int64),
+                reset_interval=np.array([p.reset_interval for p in populations], np.int32),
+                reset_offset=np.array([p.reset_offset for p in populations], np.int32),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),
                 input_start=np.array([input_starts.get(p.name, -1) for p in populations], np.int64),
-                output_start=np.array([output_starts.get(p.name, -1) for p in populations], np.int64),
+                output_start=_found(output_starts, "potential", populations),
+                current_start=_found(output_starts, "current", populations),
+                spike_count_start=_found(output_starts, "spike_count", populations),
                 projection=np.searchsorted(sources, np.arange(len(populations) + 1)).astype(np.int32),
             ),
             segments=segments,
@@ -90,6 +98,8 @@ def build(network: Network, chip: Chip) -> Built:
             synapses=synapses.finish(),
             accounts=account_tables,
             initial=initial,
+            native=int(network.native),
+            sum_spare=0 if body.sum_bits is None else 32 - (body.sum_bits + 1 - SUM_SHIFT),
         ),
         mapping=mapping,
         accumulators=accumulators,
@@ -106,7 +116,9 @@ def check_overflow(network: Network) -> None:
         if population.kind == "input":
             continue
         worst = _worst_input(network, population)
-        steps = network.body.steps if network.rate else 1
+        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit.
+        one_step = network.body.coding == "graded" or population.kind == "cuba_lif"
+        steps = 1 if one_step else network.body.steps
         once = population.kind == "readout"
         bias = int(abs(network.channels_of(population.bias, population, 0)).max())
         initial = int(abs(network.channels_of(population.initial, population, 0)).max())
@@ -149,3 +161,19 @@ def _starts(names: set[str], places: dict[str, Place]) -> tuple[dict[str, int], 
             starts[name] = total
             total += neurons(place.population)
     return starts, total
+
+
+def _output_starts(network: Network) -> tuple[dict[tuple[str, str], int], int]:
+    """Where what is read of each population starts in a row of outputs, and the row's length."""
+    starts: dict[tuple[str, str], int] = {}
+    total = 0
+    for port, name in network.body.outputs.items():
+        key = name, network.body.reads.get(port, "potential")
+        if key not in starts:
+            starts[key] = total
+            total += neurons(network.populations[name])
+    return starts, total
+
+
+def _found(starts: dict[tuple[str, str], int], read: str, populations: list[Population]) -> npt.NDArray[np.int64]:
+    return np.array([starts.get((population.name, read), -1) for population in populations], np.int64)

@@ -9,12 +9,20 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from striate_runtime.neuromorphic.native import check_neurons, check_weights, evened
 from striate_runtime.program import Program, ProgramError
 from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
 
 Array = npt.NDArray[Any]
 
 LARGEST = (1 << 31) - 1
+
+_KINDS = {
+    "graded": ("input", "graded", "readout"),
+    "rate": ("input", "integrate_and_fire", "readout"),
+    "native": ("input", "cuba_lif", "readout"),
+}
+"""coding -> the kinds of population that it has."""
 
 
 class Network:
@@ -30,6 +38,7 @@ class Network:
         self.arrays: Mapping[str, Array] = program.arrays
         self.populations = {population.name: population for population in self.body.populations}
         self.rate = self.body.coding == "rate"
+        self.native = self.body.coding == "native"
         self._check_names(program)
         for population in self.body.populations:
             self._check_population(population)
@@ -80,11 +89,14 @@ class Network:
         self.check(array.shape == shape, f"array '{projection.weights}'", f"has shape {array.shape}, not {shape}")
         fits = array.size == 0 or (int(array.min()) >= -(1 << 15) and int(array.max()) < 1 << 15)
         self.check(fits, f"array '{projection.weights}'", "holds a weight beyond 16 bits")
-        return array.astype(np.int16)
+        weights = array.astype(np.int16)
+        if target.kind == "cuba_lif":
+            check_weights(self, weights, f"array '{projection.weights}'")
+        return evened(weights) if self.body.even_mixed_weights and projection.kind == "dense" else weights
 
     def payloads(self, population: Population) -> tuple[int, int]:
         """The least and the largest number that an event from this population carries."""
-        if self.rate:
+        if self.rate or population.kind == "cuba_lif":
             return 0, 1
         if population.kind == "input":
             ports = [port for port, name in self.body.inputs.items() if name == population.name]
@@ -106,21 +118,33 @@ class Network:
             self.check(
                 set(table) == ports, "inputs", f"are for {sorted(table)}, the program's inputs are {sorted(ports)}"
             )
+        for port in program.inputs if self.native else ():
+            timed = port.shape[:1] == (body.steps,)
+            self.check(timed, f"input '{port.name}'", f"has no first dimension of {body.steps} steps: {port.shape}")
         self.check(set(body.outputs) == {p.name for p in program.outputs}, "outputs", "are not the program's outputs")
         for name in (*body.inputs.values(), *body.outputs.values()):
             self.check(name in self.populations, "inputs and outputs", f"name population '{name}', which is not there")
+        for port in body.reads:
+            read = self.populations.get(body.outputs.get(port, ""))
+            self.check(
+                read is not None and read.kind == "cuba_lif", "reads", f"name '{port}', which is no output of one"
+            )
+        only_native = not body.reads and body.sum_bits is None and not body.even_mixed_weights
+        self.check(self.native or only_native, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
         injected = {p.name for p in body.populations if p.kind == "input"}
         self.check(injected == set(body.inputs.values()), "inputs", f"feed {sorted(body.inputs.values())}")
 
     def _check_population(self, population: Population) -> None:
         place = f"population '{population.name}'"
         self.check(min(population.shape) >= 1, place, f"has shape {population.shape}")
-        if not self.rate:
+        coding = self.body.coding
+        known = population.kind in _KINDS[coding]
+        self.check(known, place, f"is '{population.kind}', which the coding '{coding}' does not have")
+        if coding == "graded":
             in_time = 0 <= population.fires_at < self.body.steps
             self.check(in_time, place, f"fires at step {population.fires_at} of {self.body.steps}")
-            self.check(population.kind != "integrate_and_fire", place, "integrates and fires under the graded coding")
-        else:
-            self.check(population.kind != "graded", place, "is graded under the rate coding")
+        if population.kind == "cuba_lif":
+            check_neurons(self, population)
         if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
             self.check(population.threshold is not None, place, "has no threshold")
             positive = bool((self.channels_of(population.threshold, population, 1) >= 1).all())
@@ -135,7 +159,7 @@ class Network:
         self.check(projection.delay >= 1, place, f"has a delay of {projection.delay} steps; the least is 1")
         positive = min(*projection.stride, *projection.dilation, *projection.kernel, projection.groups) >= 1
         self.check(positive, place, "a stride, dilation, kernel or number of groups is not positive")
-        if not self.rate:
+        if self.body.coding == "graded":
             arrival = source.fires_at + projection.delay
             self.check(arrival <= target.fires_at, place, f"arrives at step {arrival}, after {target.fires_at}")
         one_channel = projection.kind in ("window", "one_to_one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
@@ -13,11 +14,13 @@ import numpy.typing as npt
 from striate_runtime.device import DeviceError, Progress, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
 from striate_runtime.neuromorphic.build import build
-from striate_runtime.neuromorphic.check import Network
-from striate_runtime.neuromorphic.counts import COLUMNS, Totals, neuron_updates
+from striate_runtime.neuromorphic.check import Network, neurons
+from striate_runtime.neuromorphic.counts import COLUMNS, Counts, Totals, neuron_updates
+from striate_runtime.neuromorphic.native import STATE_BITS
 from striate_runtime.neuromorphic.report import Reporter, Run
 from striate_runtime.neuromorphic.tables import LANES, new_state
 from striate_runtime.neuromorphic.timing import step_times_ns
+from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Port, Program, ProgramError
 from striate_runtime.program.neuromorphic import Population
@@ -49,6 +52,9 @@ class EmulatedChip:
         self.hardware = hardware
         self._program = program
         self._network = Network(program)
+        bits = hardware.numerics.membrane_bits.value
+        if self._network.native and bits not in (STATE_BITS, None):
+            raise DeviceError(f"'{hardware.name}' has {bits}-bit neurons; the native coding's have {STATE_BITS} bits")
         self._built = build(self._network, hardware)
         self._state = new_state(self._built.tables, self._built.accumulators)
         self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
@@ -83,6 +89,37 @@ class EmulatedChip:
         raw, run, times_us = self._run(values, (steps,), counting=True)
         return self._outputs(raw[:, 0], steps), self._reporter.profile(run, times_us)
 
+    def step_counts(self, inputs: Table[str, Array]) -> tuple[Counts, Counts]:
+        """What is counted in each step: counts i64 `[N, steps, cores, COLUMNS]`, neuron updates `[N, steps, cores]`."""
+        kept: list[Counts] = []
+        self._run(self._injected(inputs), (self._network.body.steps,), counting=True, kept=kept)
+        counts = np.concatenate(kept)
+        return counts, self._updates(counts)
+
+    def step_times_ns(self, inputs: Table[str, Array]) -> Array | None:
+        """How long each step takes, `[N, steps]`; None where the chip's times are unknown."""
+        counts, updates = self.step_counts(inputs)
+        return step_times_ns(counts, updates, self._built.mapping.tiles, self.hardware)
+
+    def trace(self, inputs: Table[str, Array]) -> dict[str, Array]:
+        """Every population's value; and over time its spikes, potentials and events, where it fires more than once."""
+        values, steps = self._injected(inputs), self._network.body.steps
+        watched = copy.copy(self)
+        watched._built, watched._state = make_room(self._built, steps)
+        recordings = [
+            recorded(
+                watched._run(values[n : n + 1], (*range(1, steps + 1),), counting=False)[0][0],
+                watched._built,
+                watched._state,
+            )
+            for n in range(len(values))
+        ]
+        found = check_inputs(self._program.inputs, inputs) | values_of(self._network, watched._built, recordings)
+        for port, array in self.run(inputs).items():
+            population = self._network.populations[self._network.body.outputs[port]]
+            found[population.name if population.kind == "readout" else port] = array
+        return found
+
     def close(self) -> None:
         """Nothing is held outside of memory."""
 
@@ -93,39 +130,46 @@ class EmulatedChip:
         self.close()
 
     def _injected(self, inputs: Table[str, Array]) -> Array:
-        """The integers given to the input populations, i32 `[N, input neurons + LANES]`, the last ones spare."""
+        """The integers given to the input populations, i32 `[N, input neurons + LANES]`, the last ones spare.
+
+        Under the native coding there is a row for each step of each sample.
+        """
         body, built = self._network.body, self._built
         checked = check_inputs(self._program.inputs, inputs)
-        samples = len(next(iter(checked.values())))
-        values = np.zeros((samples, built.inputs + LANES), np.int32)
+        samples, steps = len(next(iter(checked.values()))), body.steps if self._network.native else 1
+        values = np.zeros((samples * steps, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
             scaled = np.rint(array.astype(np.float32) / np.float32(body.input_scale[port]))
             integers = np.clip(scaled, body.input_low[port], body.input_high[port]).astype(np.int32)
-            rows = integers.reshape(samples, *population.shape).transpose(0, 2, 3, 1).reshape(samples, -1)
-            start = built.input_starts[population.name]
-            values[:, start : start + rows.shape[1]] = rows
+            rows = integers.reshape(-1, *population.shape).transpose(0, 2, 3, 1)
+            start, number = built.input_starts[population.name], neurons(population)
+            values[:, start : start + number] = rows.reshape(-1, number)
         return values
 
-    def _run(self, values: Array, snapshots: tuple[int, ...], counting: bool) -> tuple[Array, Run, Array | None]:
-        """Raw outputs i32 `[N, snapshots, output neurons]`, the counts, and each sample's time in us `[N]`."""
+    def _run(
+        self, values: Array, snapshots: tuple[int, ...], counting: bool, kept: list[Counts] | None = None
+    ) -> tuple[Array, Run, Array | None]:
+        """Raw outputs i32 `[N, snapshots, output numbers]`, the counts, and each sample's time in us `[N]`.
+
+        `kept`, where given, takes the counts of every step.
+        """
         events = importlib.import_module("striate_runtime.neuromorphic.events")  # numba takes a second to import
 
         mapping, steps = self._built.mapping, self._network.body.steps
         cores = len(mapping.core_layer)
         run = Run(Totals.empty(mapping), np.zeros((cores, 2), np.int64))
-        raw = np.zeros((len(values), len(snapshots), self._built.outputs), np.int32)
-        policy = self.hardware.policy
-        every_step, passes = policy.neuron_update == "every_step", policy.neuron_passes.value or 1
+        rows = steps if self._network.native else 1
+        raw = np.zeros((len(values) // rows, len(snapshots), self._built.outputs), np.int32)
         piece = max(1, _COUNTS_BYTES // (steps * max(1, cores) * COLUMNS * 8))
         times: list[Array | None] = []
-        for start in range(0, len(values), piece):
-            self._progress("running the chip", start, len(values))
+        for start in range(0, len(raw), piece):
+            self._progress("running the chip", start, len(raw))
             part = slice(start, start + piece)
-            samples = len(values[part])
+            samples = len(raw[part])
             counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
             events.run_samples(
-                values[part],
+                values[start * rows : (start + piece) * rows],
                 self._built.tables,
                 self._state,
                 self._network.rate,
@@ -137,12 +181,14 @@ class EmulatedChip:
                 run.saturation,
             )
             if counting:
-                updates = neuron_updates(counts, mapping, every_step, passes)
+                updates = self._updates(counts)
                 run.totals.cores += counts.sum((0, 1))
                 run.totals.updates += updates.sum((0, 1))
                 run.totals.samples += samples
+                if kept is not None:
+                    kept.append(counts)
                 times.append(step_times_ns(counts, updates, mapping.tiles, self.hardware))
-        self._progress("running the chip", len(values), len(values))
+        self._progress("running the chip", len(raw), len(raw))
         known = [part.sum(1) / 1000 for part in times if part is not None]
         return raw, run, np.concatenate(known) if known else None
 
@@ -151,6 +197,11 @@ class EmulatedChip:
         """The largest |potential| that the chip's neurons hold."""
         bits = self.hardware.numerics.membrane_bits.value
         return (1 << (bits - 1)) - 1 if bits is not None and bits < 32 else (1 << 31) - 1
+
+    def _updates(self, counts: Counts) -> Counts:
+        policy = self.hardware.policy
+        every_step, passes = policy.neuron_update == "every_step", policy.neuron_passes.value or 1
+        return neuron_updates(counts, self._built.mapping, every_step, passes)
 
     def _outputs(self, raw: Array, step: int) -> dict[str, Array]:
         """Port -> `[N, *shape]` from raw outputs `[N, output neurons]`, channels last."""
@@ -163,7 +214,7 @@ class EmulatedChip:
     def _output(self, port: Port, name: str, raw: Array, step: int) -> Array:
         population = self._network.populations[name]
         channels, height, width = population.shape
-        start = self._built.output_starts[name]
+        start = self._built.output_starts[name, self._network.body.reads.get(port.name, "potential")]
         values = raw[:, start : start + channels * height * width].reshape(-1, height, width, channels)
         values = self._extrapolated(population, values, step).transpose(0, 3, 1, 2)
         if population.scale is not None:

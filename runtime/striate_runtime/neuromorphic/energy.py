@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.hardware import Chip, Quantity
+from striate_runtime.hardware import Chip, Quantity, assumed_note
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
@@ -58,8 +58,12 @@ TERMS = {
 }
 """part -> (counter, figure of the description). `static` and `host` are power x time and are added beside these."""
 
-CONTAINED = ("neuron", "memory", "routing")
-"""Parts that an all-in figure per synaptic operation already contains."""
+CONTAINED = {
+    "per-op": (),
+    "all-in dynamic": ("neuron", "memory", "routing"),
+    "all-in": ("neuron", "memory", "routing", "static"),
+}
+"""By the costs' scope, the parts that a synaptic operation's figure already contains."""
 
 _UJ_PER_PJ = 1e-6
 _UJ_PER_MW_US = 1e-3
@@ -124,7 +128,7 @@ def to_energy(parts: dict[str, Part | None], rows: npt.NDArray[Any], latency_us:
         source=f"counted events x the costs of {chip.name}",
         low=_bound(known, "low"),
         high=_bound(known, "high"),
-        note=_proportions(rows.sum(0), chip) if chip.cost.scope == "all-in dynamic" else "",
+        note="; ".join([*_proportions(rows.sum(0), chip), *assumed_note(chip, chip.title)]),
     )
     return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip))
 
@@ -143,20 +147,23 @@ def figure_of(chip: Chip, path: str) -> Quantity:
     return figure
 
 
-def _proportions(counts: npt.NDArray[Any], chip: Chip) -> str:
+def _proportions(counts: npt.NDArray[Any], chip: Chip) -> tuple[str, ...]:
     """What an all-in figure per synaptic operation takes for granted, and how far this run is from it."""
+    if chip.cost.scope != "all-in dynamic":
+        return ()
     neurons = counts[UPDATES] / (chip.policy.neuron_passes.value or 1)
     ratio = counts[[SYNOPS_DENSE, SYNOPS_SPARSE, SYNOPS_CONV]].sum() / neurons if neurons else 0.0
-    return (
+    remark = (
         "all-in per synaptic operation, so that neurons, memory and routing are charged in the proportions of the run "
         f"it was derived from; here there are {ratio:.1f} synaptic operations for each neuron and step"
     )
+    return (remark,)
 
 
 def _is_contained(part: str, chip: Chip) -> bool:
     """Whether a synaptic operation's figure holds this part too: all of it is all-in, or each figure says so."""
-    if chip.cost.scope == "all-in dynamic":
-        return part in CONTAINED
+    if CONTAINED[chip.cost.scope]:
+        return part in CONTAINED[chip.cost.scope]
     figures = [figure_of(chip, path) for _, path in TERMS.get(part, ())]
     return bool(figures) and all(f.value == 0 and f.note.startswith("contained in") for f in figures)
 
@@ -185,8 +192,8 @@ def _figure(name: str, part: Part | None, chip: Chip) -> Figure:
         return Figure(None, "emulated", note="unpublished")
     value, low, high = (float(edge.sum()) for edge in (part.value, part.low, part.high))
     note = "clocks running, processors idle; high: all busy" if name == "host" else ""
-    if name == "synapse" and chip.cost.scope == "all-in dynamic":
-        note = "contains neuron, memory and routing"
+    if name == "synapse" and (parts := CONTAINED[chip.cost.scope]):
+        note = f"contains {', '.join(parts[:-1])} and {parts[-1]}"
     banded = low < value or high > value
     return Figure(value, "emulated", low=low if banded else None, high=high if banded else None, note=note)
 
@@ -201,12 +208,14 @@ def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip) -
     ]
     powers = ("static.chip_power_mw", "host.clock_power_mw")
     missing += [
-        f"{path.split('.')[0]}: {path} is unpublished" for path in powers if figure_of(chip, path).value is None
+        f"{path.split('.')[0]}: {path} is unpublished"
+        for path in powers
+        if figure_of(chip, path).value is None and not _is_contained(path.split(".")[0], chip)
     ]
     if latency_us is None:
         missing.append("static and host: the time they flow is unknown")
     barrier = chip.cost.barrier_energy_pj
-    if barrier.value is None and chip.cost.scope != "all-in dynamic":
+    if barrier.value is None and not _is_contained("routing", chip):
         missing.append("routing: cost.barrier_energy_pj is unpublished")
     return tuple(missing)
 

@@ -12,12 +12,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
+from striate_runtime.neuromorphic import events_blocks, native, vectors
 from striate_runtime.neuromorphic import tables as tables_layout
-from striate_runtime.neuromorphic import vectors
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
@@ -33,63 +32,29 @@ from striate_runtime.neuromorphic.counts import (
     SYNOPS_DENSE,
     WORDS,
 )
-from striate_runtime.neuromorphic.tables import GRADED, INPUT, LANES, MAXIMA, READOUT, ROWS
+from striate_runtime.neuromorphic.events_blocks import (
+    add_block,
+    integrate_block,
+    leak_block,
+    ones,
+    requantize_block,
+    trailing_zeros,
+)
+from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, MAXIMA, READOUT, ROWS
 
 _MASK = (1 << LANES) - 1
+_COMPILED_FROM = (counts_columns, events_blocks, native, tables_layout, vectors)
 _jit = njit(nogil=True, error_model="numpy")
-
-
-def _emitted_by(emitter):
-    """The code generator of an intrinsic: arrays as pointers to their data, scalars as they are."""
-
-    def generate(context, builder, signature, arguments):
-        operands = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, arguments, strict=True)
-        ]
-        result = emitter(builder, *operands)
-        return context.get_dummy_value() if result is None else result
-
-    return generate
-
-
-@intrinsic
-def _add_block(typing, accumulator, at, weights, first, payload):
-    return types.void(accumulator, at, weights, first, payload), _emitted_by(vectors.add_block)
-
-
-@intrinsic
-def _integrate_block(typing, given, at, potential, neuron, bias, threshold, parameter, limit, clear, number):
-    operands = (given, at, potential, neuron, bias, threshold, parameter, limit, clear, number)
-    return types.int64(*operands), _emitted_by(vectors.integrate_block)
-
-
-@intrinsic
-def _requantize_block(
-    typing, accumulator, at, potential, neuron, bias, multiplier, shift, parameter, low, high, limit, number
-):
-    operands = (accumulator, at, potential, neuron, bias, multiplier, shift, parameter, low, high, limit, number)
-    return types.int64(*operands), _emitted_by(vectors.requantize_block)
-
-
-@intrinsic
-def _trailing_zeros(typing, mask):
-    return types.int64(mask), _emitted_by(vectors.count_trailing_zeros)
-
-
-@intrinsic
-def _ones(typing, mask):
-    return types.int64(mask), _emitted_by(vectors.count_ones)
 
 
 @_jit
 def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
     """Run every sample from rest through `counts.shape[1]` steps.
 
-    inputs i32 [N, input neurons], with LANES numbers to spare in each row
-    rate: whether populations fire at every step from theirs on, instead of once
+    inputs i32 [N * steps or N, input neurons], with LANES numbers to spare in each row: given at each step, or at all
+    rate: whether inputs integrate and fire; then, or in a native network, populations fire at every step from theirs on
     limit: the largest |potential| that the chip holds
-    snapshots i64 [K]: the steps after which outputs are copied to `outputs` i32 [N, K, output neurons]
+    snapshots i64 [K]: the steps after which outputs are copied to `outputs` i32 [N, K, output numbers]
     counts i64 [N, steps, cores, COLUMNS]: zeroed; with no cores, nothing is counted
     pair_totals i64 [pairs, PAIR_COLUMNS] and saturation i64 [cores, 2] (how often, first step): are added to
     """
@@ -97,14 +62,19 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     slots = state.event_count.shape[0]
     neurons = state.event_neuron.shape[0] // slots
     counting = counts.shape[2] > 0
-    for sample in range(inputs.shape[0]):
+    every_step = rate or tables.native == 1
+    rows = inputs.shape[0] // counts.shape[0]
+    for sample in range(counts.shape[0]):
         state.accumulator[:] = 0
         state.event_count[:] = 0
         state.waiting[:] = 0
         state.potential[:] = tables.initial
+        state.current[:] = 0
+        state.spike_count[:] = 0
         taken = 0
         for step in range(counts.shape[1]):
             slot = step % slots
+            given = inputs[sample * rows + min(step, rows - 1)]
             for j in range(len(projections.source)):
                 sent = step - projections.delay[j]
                 source = projections.source[j]
@@ -118,9 +88,9 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
-                if step == populations.fires_at[p] or (rate and step > populations.fires_at[p]):
+                if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
                     row = counts[sample, step]
-                    end = _fire(tables, state, p, start, inputs[sample], rate, limit, step, row, saturation)
+                    end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0
                 elif counting and state.waiting[p] == 1:
                     _count_active(populations, tables.segments, p, state.accumulator, counts[sample, step])
@@ -130,7 +100,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         events = state.event_neuron[start:end]
                         _account(tables, j, events, state.pair_step, step, counts[sample], pair_totals)
             while taken < len(snapshots) and snapshots[taken] == step + 1:
-                _copy_outputs(populations, state.potential, outputs[sample, taken])
+                _copy_outputs(populations, state, outputs[sample, taken])
                 taken += 1
 
 
@@ -147,17 +117,24 @@ def _compiled(stamp, keep):
 
 def _stamp():
     """A number that changes with any file that the kernels are compiled from."""
-    sources = (Path(str(module.__file__)).read_bytes() for module in (counts_columns, tables_layout, vectors))
+    sources = (Path(str(module.__file__)).read_bytes() for module in _COMPILED_FROM)
     return zlib.crc32(b"".join(sources))
 
 
 @_jit
-def _copy_outputs(populations, potential, row):
+def _copy_outputs(populations, state, row):
+    _copy(populations, populations.output_start, state.potential, row)
+    _copy(populations, populations.current_start, state.current, row)
+    _copy(populations, populations.spike_count_start, state.spike_count, row)
+
+
+@_jit
+def _copy(populations, starts, values, row):
     for p in range(len(populations.kind)):
-        start = populations.output_start[p]
+        start = starts[p]
         if start >= 0:
             first, number = populations.neuron[p], populations.neurons[p]
-            row[start : start + number] = potential[first : first + number]
+            row[start : start + number] = values[first : first + number]
 
 
 # --- function: events arrive ---------------------------------------------------------------------------------------
@@ -186,7 +163,7 @@ def _deliver(tables, j, first_neuron, event_neuron, event_payload, accumulator):
             if mode == ROWS:
                 for block in range(np.int64(synapses.run_blocks[r])):
                     skip = np.int64(block * LANES)
-                    _add_block(accumulator, target + skip, synapses.weights, first + skip, payload)  # pyright: ignore
+                    add_block(accumulator, target + skip, synapses.weights, first + skip, payload)  # pyright: ignore
             elif mode == MAXIMA:
                 arrived = np.int32(payload * synapses.weights[first])
                 if arrived > accumulator[target]:
@@ -206,6 +183,12 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
     low, high = populations.low[p], populations.high[p]
     given = inputs if kind == INPUT else state.accumulator
     clear = np.int64(0 if kind == INPUT else 1)
+    bare = rate or kind == CUBA_LIF
+    interval = populations.reset_interval[p]
+    if interval > 0 and step % interval == populations.reset_offset[p]:
+        first, last = populations.neuron[p], populations.neuron[p] + populations.neurons[p]
+        state.potential[first:last] = 0
+        state.current[first:last] = 0
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         neuron, length = segments.neuron[s], segments.length[s]
@@ -222,24 +205,30 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
             elif kind == INPUT and not rate:
                 masks = _take_inputs(given, place, state.potential, neuron + i, min(number, np.int64(LANES)))
             elif kind == GRADED:
-                masks = _requantize_block(  # pyright: ignore
+                masks = requantize_block(  # pyright: ignore
                     *(given, place, state.potential, neuron + i),
                     *(parameters.bias, parameters.multiplier, parameters.shift, parameter + i),
                     *(low, high, limit, number),
                 )
+            elif kind == CUBA_LIF:
+                masks = leak_block(  # pyright: ignore
+                    *(given, place, state.potential, state.current, state.spike_count, neuron + i),
+                    *(parameters.bias, parameters.threshold, parameters.current_kept, parameters.voltage_kept),
+                    *(parameter + i, tables.sum_spare, number),
+                )
             else:
-                masks = _integrate_block(  # pyright: ignore
+                masks = integrate_block(  # pyright: ignore
                     *(given, place, state.potential, neuron + i),
                     *(parameters.bias, parameters.threshold, parameter + i),
                     *(limit, clear, number),
                 )
-            active += _ones((masks >> LANES) & _MASK)  # pyright: ignore
-            over += _ones(masks >> (2 * LANES))  # pyright: ignore
+            active += ones((masks >> LANES) & _MASK)  # pyright: ignore
+            over += ones(masks >> (2 * LANES))  # pyright: ignore
             sends = masks & _MASK
             while sends:
-                sender = neuron + i + _trailing_zeros(sends)  # pyright: ignore
+                sender = neuron + i + trailing_zeros(sends)  # pyright: ignore
                 state.event_neuron[position] = sender
-                state.event_payload[position] = 1 if rate else state.potential[sender]
+                state.event_payload[position] = 1 if bare else state.potential[sender]
                 position += 1
                 sends &= sends - 1
         if core >= 0:

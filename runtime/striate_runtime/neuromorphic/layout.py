@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
+from striate_runtime.neuromorphic.native import THRESHOLD_SHIFT
 from striate_runtime.neuromorphic.tables import LANES, Parameters, Segments, concatenated
 from striate_runtime.program.neuromorphic import Population, Projection
 
@@ -93,7 +94,7 @@ def build_segments(places: dict[str, Place]) -> tuple[Segments, list[int]]:
 
 def build_parameters(network: Network) -> tuple[Parameters, Array]:
     """Per-channel parameters repeated along one row of each population, and every neuron's initial potential."""
-    columns: dict[str, list[Array]] = {"bias": [], "multiplier": [], "shift": [], "threshold": []}
+    columns: dict[str, list[Array]] = {name: [] for name in Parameters._fields}
     initial: list[Array] = []
     for population in network.body.populations:
         _, height, width = population.shape
@@ -102,7 +103,11 @@ def build_parameters(network: Network) -> tuple[Parameters, Array]:
             "multiplier": network.channels_of(population.multiplier, population, 1),
             "shift": network.channels_of(population.shift, population, 0),
             "threshold": network.channels_of(population.threshold, population, 1),
+            "current_kept": 4096 - 1 - network.channels_of(population.current_decay, population, 0),
+            "voltage_kept": 4096 - network.channels_of(population.voltage_decay, population, 0),
         }
+        if population.kind == "cuba_lif":
+            named["threshold"] = named["threshold"] << THRESHOLD_SHIFT
         in_range = bool(((named["shift"] >= 0) & (named["shift"] < 63)).all())
         network.check(in_range, f"population '{population.name}'", "a shift is outside 0..62")
         for key, values in named.items():
@@ -119,6 +124,8 @@ def build_parameters(network: Network) -> tuple[Parameters, Array]:
         multiplier=concatenated(columns["multiplier"], np.int64),
         shift=concatenated(columns["shift"], np.int64),
         threshold=concatenated(columns["threshold"], np.int32),
+        current_kept=concatenated(columns["current_kept"], np.int32),
+        voltage_kept=concatenated(columns["voltage_kept"], np.int32),
     )
     return parameters, concatenated(initial, np.int32)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.hardware import Chip
+from striate_runtime.hardware import Chip, assumed_note
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
@@ -97,7 +97,7 @@ class Reporter:
                 )
             ),
             counts=_total_counts(run.totals, cores.sum(0).tolist()),
-            notes=network.body.uncounted,
+            notes=(*network.body.uncounted, *assumed_note(chip, chip.title)),
             versions={"python": platform.python_version(), "numpy": np.__version__},
         )
 

@@ -15,8 +15,14 @@ import numpy.typing as npt
 LANES = 16
 """Numbers added at once: one 512-bit vector of i32."""
 
-INPUT, GRADED, INTEGRATE_AND_FIRE, READOUT = range(4)
-KINDS = {"input": INPUT, "graded": GRADED, "integrate_and_fire": INTEGRATE_AND_FIRE, "readout": READOUT}
+INPUT, GRADED, INTEGRATE_AND_FIRE, READOUT, CUBA_LIF = range(5)
+KINDS = {
+    "input": INPUT,
+    "graded": GRADED,
+    "integrate_and_fire": INTEGRATE_AND_FIRE,
+    "readout": READOUT,
+    "cuba_lif": CUBA_LIF,
+}
 
 ROWS, SINGLES, MAXIMA = range(3)
 """How a projection delivers: whole runs of accumulators, single accumulators, or the maximum into single ones."""
@@ -32,11 +38,16 @@ class Populations(NamedTuple):
     fires_at: I32
     low: I64
     high: I64
+    reset_interval: I32
+    reset_offset: I32
     neuron: I64
     neurons: I64
     segment: I32
     input_start: I64
     output_start: I64
+    current_start: I64
+    spike_count_start: I64
+    """Where in a row of outputs the potentials, currents and spike counts go; -1 for nowhere."""
     projection: I32
     """Projections are sorted by source: those from p are `projection[p] : projection[p + 1]`."""
 
@@ -52,12 +63,17 @@ class Segments(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """Per-channel numbers, repeated along one row of each population. A neuron with no requantization has shift 0."""
+    """Per-channel numbers, repeated along one row of each population. A neuron with no requantization has shift 0.
+
+    What a decay leaves, `current_kept` and `voltage_kept`, is in 4096ths; a `cuba_lif` has its threshold << 6.
+    """
 
     bias: I32
     multiplier: I64
     shift: I64
     threshold: I32
+    current_kept: I32
+    voltage_kept: I32
 
 
 class Projections(NamedTuple):
@@ -118,6 +134,10 @@ class Tables(NamedTuple):
     accounts: Accounts
     initial: I32
     """Potential of every neuron at the start of a sample; like the parameters, with LANES numbers to spare."""
+    native: int
+    """1 under the native coding: every population fires at every step, inputs send what they are given then."""
+    sum_spare: int
+    """How many of the 32 bits of a step's sum a native chip does not have."""
 
 
 class State(NamedTuple):
@@ -125,6 +145,8 @@ class State(NamedTuple):
 
     accumulator: I32
     potential: I32
+    current: I32
+    spike_count: I32
     event_neuron: I32
     event_payload: I32
     event_count: I64
@@ -140,6 +162,8 @@ def new_state(tables: Tables, accumulators: int) -> State:
     return State(
         accumulator=np.zeros(accumulators, np.int32),
         potential=np.zeros(neurons + LANES, np.int32),
+        current=np.zeros(neurons + LANES, np.int32),
+        spike_count=np.zeros(neurons + LANES, np.int32),
         event_neuron=np.zeros(slots * neurons, np.int32),
         event_payload=np.zeros(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),

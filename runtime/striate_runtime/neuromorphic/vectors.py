@@ -14,6 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from striate_runtime.neuromorphic.native import STATE_BITS, SUM_SHIFT
 from striate_runtime.neuromorphic.tables import LANES
 
 Value = Any
@@ -99,6 +100,56 @@ def requantize_block(
     return _masks(builder, sends, active, _beyond(builder, value, builder.trunc(limit, _I32), valid))
 
 
+def leak_block(
+    builder: Value,
+    accumulator: Value,
+    at: Value,
+    potential: Value,
+    current: Value,
+    spike_count: Value,
+    neuron: Value,
+    bias: Value,
+    threshold: Value,
+    current_kept: Value,
+    voltage_kept: Value,
+    parameter: Value,
+    sum_spare: Value,
+    number: Value,
+) -> Value:
+    """u = wrap(u * current_kept / 4096 + (sum << 6)), v = clip(v * voltage_kept / 4096 + u + bias).
+
+    Those with v > threshold fire. Quotients are rounded towards 0, in i64. The accumulator, and the v of those that
+    fire, become 0; sums lose their upper `sum_spare` of 32 bits. Gives masks: fired, u or v changed, u wrapped or v
+    was clipped.
+    """
+    valid = _first_lanes(builder, number)
+    arrived = _load(builder, accumulator, at, _I32)
+    spare = _splat(builder, builder.trunc(sum_spare, _I32))
+    weighed = builder.ashr(builder.shl(arrived, spare), spare)
+    u, v = _load(builder, current, neuron, _I32), _load(builder, potential, neuron, _I32)
+    shifted = builder.shl(builder.sext(weighed, _vector(_I64)), ir.Constant(_vector(_I64), [SUM_SHIFT] * LANES))
+    given = builder.add(_kept(builder, u, _load(builder, current_kept, parameter, _I32)), shifted)
+    above = ir.Constant(_vector(_I64), [64 - STATE_BITS] * LANES)
+    wrapped = builder.ashr(builder.shl(given, above), above)
+    driven = builder.add(_kept(builder, v, _load(builder, voltage_kept, parameter, _I32)), wrapped)
+    driven = builder.add(driven, builder.sext(_load(builder, bias, parameter, _I32), _vector(_I64)))
+    most = ir.Constant(_vector(_I64), [(1 << (STATE_BITS - 1)) - 1] * LANES)
+    least = ir.Constant(_vector(_I64), [1 - (1 << (STATE_BITS - 1))] * LANES)
+    clipped = builder.select(builder.icmp_signed("<", driven, least), least, driven)
+    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
+    after, next_u = builder.trunc(clipped, _vector(_I32)), builder.trunc(wrapped, _vector(_I32))
+    fires = builder.and_(builder.icmp_signed(">", after, _load(builder, threshold, parameter, _I32)), valid)
+    next_v = builder.select(fires, _zeros(_I32), after)
+    count = _load(builder, spike_count, neuron, _I32)
+    _store(builder, spike_count, neuron, builder.add(count, builder.zext(fires, _vector(_I32))))
+    _store(builder, current, neuron, builder.select(valid, next_u, u))
+    _store(builder, potential, neuron, builder.select(valid, next_v, v))
+    _clear(builder, accumulator, at, arrived, valid)
+    changed = builder.or_(builder.icmp_signed("!=", next_u, u), builder.icmp_signed("!=", next_v, v))
+    beyond = builder.or_(builder.icmp_signed("!=", wrapped, given), builder.icmp_signed("!=", clipped, driven))
+    return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
+
+
 def count_trailing_zeros(builder: Value, mask: Value) -> Value:
     """The position of the lowest bit that is set."""
     return builder.cttz(mask, _BIT(1))
@@ -107,6 +158,14 @@ def count_trailing_zeros(builder: Value, mask: Value) -> Value:
 def count_ones(builder: Value, mask: Value) -> Value:
     """How many bits are set."""
     return builder.ctpop(mask)
+
+
+def _kept(builder: Value, state: Value, kept: Value) -> Value:
+    """state * kept / 4096 in i64, rounded towards 0."""
+    product = builder.mul(builder.sext(state, _vector(_I64)), builder.sext(kept, _vector(_I64)))
+    negative = builder.ashr(product, ir.Constant(_vector(_I64), [63] * LANES))
+    up = builder.and_(negative, ir.Constant(_vector(_I64), [4095] * LANES))
+    return builder.ashr(builder.add(product, up), ir.Constant(_vector(_I64), [12] * LANES))
 
 
 def _vector(element: ir.IntType) -> ir.VectorType:

@@ -18,13 +18,17 @@ import msgspec
 
 
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place for activations in the arena. `offset` and `bytes` are per sample and multiples of 256."""
+    """A place for activations in the arena. `offset` and `bytes` are per sample and multiples of 256.
+
+    `order` is the tensor's dimensions from the outermost in memory to the innermost; empty for channels last.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     offset: int
     bytes: int
+    order: tuple[int, ...] = ()
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

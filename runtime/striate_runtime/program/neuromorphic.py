@@ -19,18 +19,25 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `low..high`, send if not 0, once, at step `fires_at`. `integrate_and_fire`: from step `fires_at` on, v += input +
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
+    `cuba_lif`: Loihi's own neuron, in its integers (spec/neuromorphic.md): from step `fires_at` on, current u and
+    potential v decay, u += sum << 6, v += u + bias; at v > threshold << 6 send 1 and set v to 0.
 
     `reduce` max is the largest of the arriving payloads and 0 (a zero is never sent); the bias is added after it.
     `bias`, `threshold`, `initial` are i32 `[C]` (of an `input`: threshold and initial of the pixel's accumulator).
     `multiplier`, `shift` are i32 `[C]`: out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in
     i64; where they are absent, out = clip(acc, low, high). A readout (or a graded population that feeds an output)
     has `output`; the host reads its accumulator (graded: out) and multiplies by `scale` (f32 `[C]`) if given.
+    `full_scale` is the number that a spike at every step stands for under the rate coding, None where nobody said.
+
+    Of a `cuba_lif`, i32 `[C]`: `current_decay` and `voltage_decay` (0..4095, of 4096), `threshold` (1..131071, of 64).
+    Where `reset_interval` is not 0, u and v are set to 0 before the update in every step s with
+    s % reset_interval == reset_offset. A `cuba_lif` may start at `initial`; its u starts at 0.
     """
 
     name: str
     layer: str
     shape: tuple[int, int, int]
-    kind: Literal["input", "graded", "integrate_and_fire", "readout"]
+    kind: Literal["input", "graded", "integrate_and_fire", "cuba_lif", "readout"]
     reduce: Literal["sum", "max"] = "sum"
     fires_at: int = 0
     bias: str | None = None
@@ -42,6 +49,11 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     initial: str | None = None
     output: str | None = None
     scale: str | None = None
+    current_decay: str | None = None
+    voltage_decay: str | None = None
+    reset_interval: int = 0
+    reset_offset: int = 0
+    full_scale: float | None = None
 
 
 class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +96,11 @@ class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One core: the block of a population it holds, half-open ranges; where it stands; what it uses of its limits."""
+    """One core: the block of a population it holds, half-open ranges; where it stands; what it uses of its limits.
+
+    `spare_columns`: how many columns beyond its last the core is configured for, where a chip allocates whole slabs.
+    No neuron is there, but the slots are updated and the synapses that lead to them are worked through: they count.
+    """
 
     index: int
     population: str
@@ -95,17 +111,24 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     x: int
     y: int
     usage: tuple[Usage, ...]
+    spare_columns: int = 0
 
 
 class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The mapped network. `steps` is how many time steps one sample takes.
 
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
-    even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step.
+    even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
+    native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
+
+    Native only. `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
+    `current` u, or its `spike_count`. Where the published simulators of Loihi disagree, the default is what they agree
+    on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does; `even_mixed_weights` takes
+    the lowest bit off the weights of a `dense` projection that has both signs, as the other does.
     """
 
-    coding: Literal["graded", "rate"]
+    coding: Literal["graded", "rate", "native"]
     steps: int
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
@@ -116,3 +139,6 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input_low: dict[str, int]
     input_high: dict[str, int]
     uncounted: tuple[str, ...] = ()
+    reads: dict[str, Literal["potential", "current", "spike_count"]] = {}
+    sum_bits: Literal[21] | None = None
+    even_mixed_weights: bool = False

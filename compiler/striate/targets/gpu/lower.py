@@ -130,7 +130,14 @@ def _body(emission: Emission) -> GpuBody:
         arena_bytes=plan.arena_bytes,
         arena_bytes_without_reuse=plan.arena_bytes_without_reuse,
         buffers=tuple(
-            Buffer(name, place.dtype, place.stored_shape, plan.offsets[name], plan.bytes[name])
+            Buffer(
+                name,
+                place.dtype,
+                place.stored_shape,
+                plan.offsets[name],
+                plan.bytes[name],
+                () if place.order == channels_last(len(place.order)) else place.order,
+            )
             for name, place in emission.buffers.items()
         ),
         inputs=emission.inputs,

@@ -6,7 +6,8 @@
     place       route.py, place.py       who talks to whom, and where on the mesh it stands
     write       lower.py                 the program
 
-not_yet.py lists what the codings refuse, and why. spec/mapping.md says what each step promises.
+not_yet.py lists what the codings refuse, refuse.py the chips that nothing is compiled for, and why.
+spec/mapping.md says what each step promises.
 """
 
 from striate.targets.neuromorphic.compile import TARGET, compile_for_neuromorphic

@@ -10,6 +10,7 @@ from striate.graph import Graph
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import write_program
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
+from striate.targets.neuromorphic.refuse import refuses
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
 from striate_runtime.hardware import Chip, Hardware
@@ -39,6 +40,7 @@ def compile_for_neuromorphic(
     program takes as many more as the network is deep. `seed` orders the placement's swaps.
     Raises CompileError: cannot-lower, does-not-fit.
     """
+    TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
     if coding == "graded":
         _check_payload(hardware)
@@ -91,5 +93,6 @@ TARGET = Target(
     ),
     computes_in_integers=lambda options: options["coding"] == "graded",
     compile=_compile,
+    refuses=refuses,
 )
 """Compiles for chips."""

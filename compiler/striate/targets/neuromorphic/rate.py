@@ -208,7 +208,7 @@ class Rate:
         arrays = {"threshold": balanced.threshold, "initial": balanced.threshold // 2}
         stored = {role: self.encoding.store(f"{name}.{role}", a.astype(np.int32)) for role, a in arrays.items()}
         self.full_scale[name] = full_scale
-        self._install(name, total, balanced, {"kind": "integrate_and_fire", **stored})
+        self._install(name, total, balanced, {"kind": "integrate_and_fire", "full_scale": full_scale, **stored})
         return Rates(self.encoding.neurons(name, total.shape))
 
     def _replant(self, node: Node, neurons: Array) -> Array:

@@ -1,0 +1,82 @@
+"""The vector operations of vectors.py as functions that the event kernels can call."""
+
+# pyright: basic
+# numba compiles these functions from the types of the arrays in tables.py, which its decorators cannot express.
+
+from __future__ import annotations
+
+from numba import types
+from numba.extending import intrinsic
+
+from striate_runtime.neuromorphic import vectors
+
+
+def _emitted_by(emitter):
+    """The code generator of an intrinsic: arrays as pointers to their data, scalars as they are."""
+
+    def generate(context, builder, signature, arguments):
+        operands = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+        result = emitter(builder, *operands)
+        return context.get_dummy_value() if result is None else result
+
+    return generate
+
+
+@intrinsic
+def add_block(typing, accumulator, at, weights, first, payload):
+    """As `vectors.add_block`."""
+    return types.void(accumulator, at, weights, first, payload), _emitted_by(vectors.add_block)
+
+
+@intrinsic
+def integrate_block(typing, given, at, potential, neuron, bias, threshold, parameter, limit, clear, number):
+    """As `vectors.integrate_block`."""
+    operands = (given, at, potential, neuron, bias, threshold, parameter, limit, clear, number)
+    return types.int64(*operands), _emitted_by(vectors.integrate_block)
+
+
+@intrinsic
+def requantize_block(
+    typing, accumulator, at, potential, neuron, bias, multiplier, shift, parameter, low, high, limit, number
+):
+    """As `vectors.requantize_block`."""
+    operands = (accumulator, at, potential, neuron, bias, multiplier, shift, parameter, low, high, limit, number)
+    return types.int64(*operands), _emitted_by(vectors.requantize_block)
+
+
+@intrinsic
+def leak_block(
+    typing,
+    accumulator,
+    at,
+    potential,
+    current,
+    spike_count,
+    neuron,
+    bias,
+    threshold,
+    current_kept,
+    voltage_kept,
+    parameter,
+    sum_spare,
+    number,
+):
+    """As `vectors.leak_block`."""
+    state = (accumulator, at, potential, current, spike_count, neuron)
+    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, number)
+    return types.int64(*operands), _emitted_by(vectors.leak_block)
+
+
+@intrinsic
+def trailing_zeros(typing, mask):
+    """The position of the lowest bit that is set."""
+    return types.int64(mask), _emitted_by(vectors.count_trailing_zeros)
+
+
+@intrinsic
+def ones(typing, mask):
+    """How many bits are set."""
+    return types.int64(mask), _emitted_by(vectors.count_ones)

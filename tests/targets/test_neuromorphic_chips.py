@@ -1,0 +1,116 @@
+"""One network on the chips that are described: where they differ, and which are refused instead of pretended."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DIGITS, Striate
+
+from striate.data import load_arrays
+from striate.diagnostics import CompileError
+from striate.interpreter import interpret
+from striate.language import parse_machine
+from striate.pipeline import Compilation, lower, read
+from striate.targets.neuromorphic.refuse import REASONS, refuses
+from striate.tensor import Array
+from striate_runtime import open_device
+from striate_runtime.hardware import HARDWARE, Chip, load_hardware
+from striate_runtime.profile import Profile
+
+LENET = DIGITS / "lenet5.striate"
+
+
+@pytest.fixture(scope="module")
+def lenet() -> Compilation:
+    return read(LENET)
+
+
+@pytest.fixture(scope="module")
+def images(lenet: Compilation) -> Array:
+    return load_arrays(DIGITS / "digits_test.npz", lenet.graph.inputs)["image"][:40]
+
+
+def run(lenet: Compilation, images: Array, machine: str) -> tuple[Array, Profile]:
+    with open_device(lower(lenet, parse_machine(machine))) as device:
+        outputs, took = device.profile({"image": images})
+    return outputs["logits"], took
+
+
+def energy(took: Profile, part: str) -> float:
+    value = took.energy_uj.stack[part].value
+    assert value is not None
+    return value
+
+
+def test_both_presets_of_loihi_1_count_the_same_digits_and_differ_by_what_their_costs_imply(
+    lenet: Compilation, images: Array
+) -> None:
+    davies_logits, davies = run(lenet, images, "loihi1_davies18(coding=rate, steps=16)")
+    sanafe_logits, sanafe = run(lenet, images, "loihi1_sanafe25(coding=rate, steps=16)")
+    assert np.array_equal(davies_logits, sanafe_logits)
+    assert davies.counts == sanafe.counts
+    n = sanafe.counts
+    by_format = 35.5 * n["synops_dense"] + 33.6 * n["synops_sparse"] + 24.0 * n["synops_conv"]
+    neurons = [
+        52.0 * n["neuron_updates"] + 29.0 * n["active_neurons"],
+        51.2 * n["neuron_updates"] + 21.6 * n["active_neurons"] + 69.3 * n["events_out"],
+    ]
+    assert energy(davies, "synapse") / energy(sanafe, "synapse") == pytest.approx(23.6 * n["synops"] / by_format)
+    assert energy(davies, "neuron") / energy(sanafe, "neuron") == pytest.approx(neurons[0] / neurons[1])
+    assert energy(davies, "synapse") != pytest.approx(energy(sanafe, "synapse"), rel=0.02)
+    assert "neuron: cost.spike_out_energy_pj is unpublished" in davies.energy_uj.uncounted
+    assert not any("spike_out" in line for line in sanafe.energy_uj.uncounted)
+
+
+def test_the_teaching_chip_computes_the_integer_network_bit_for_bit(lenet: Compilation, images: Array) -> None:
+    logits, took = run(lenet, images, "teaching(coding=graded)")
+    assert np.array_equal(logits, interpret(lenet.quantized, {"image": images})["logits"])
+    assert took.valid
+    assert "assumed" in took.energy_uj.total.note
+
+
+def test_the_comparison_prints_that_figures_are_assumed(striate: Striate) -> None:
+    outcome = striate("compare", LENET, "--on", "teaching", "--on", "loihi2", "--samples", "4")
+    assert outcome.code == 0, outcome.err
+    remarks = [line for line in outcome.out.splitlines() if "assumed" in line]
+    assert len(remarks) == 1
+    assert remarks[0].startswith("teaching: energy: ")
+
+
+@pytest.mark.parametrize("coding", ["graded", "rate"])
+@pytest.mark.parametrize(("name", "reason"), [("speck", "no time step"), ("truenorth", "one bit")])
+def test_a_chip_that_is_only_described_is_refused_with_every_reason(
+    lenet: Compilation, name: str, reason: str, coding: str
+) -> None:
+    with pytest.raises(CompileError) as caught:
+        lower(lenet, parse_machine(f"{name}(coding={coding})"))
+    messages = [diagnostic.message for diagnostic in caught.value.diagnostics]
+    assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {"cannot-lower"}
+    assert any(reason in message for message in messages)
+    assert len(messages) == len(refuses(load_hardware(name)))
+
+
+def test_only_speck_and_truenorth_are_refused() -> None:
+    chips = [chip for chip in map(load_hardware, HARDWARE) if isinstance(chip, Chip)]
+    assert [chip.name for chip in chips if refuses(chip)] == ["speck", "truenorth"]
+
+
+@pytest.mark.parametrize("place", REASONS)
+def test_every_reason_is_in_the_specification(place: tuple[str, str, str]) -> None:
+    page = (Path(__file__).parents[2] / "spec" / "hardware.md").read_text("utf-8")
+    section, field, value = place
+    assert f'`{section}.{field} = "{value}"`' in page
+
+
+@pytest.mark.parametrize(("name", "figure"), [("truenorth", "26"), ("speck", "610.9"), ("teaching", "unpublished")])
+def test_targets_prints_a_described_chip(striate: Striate, name: str, figure: str) -> None:
+    outcome = striate("targets", name)
+    assert outcome.code == 0, outcome.err
+    assert figure in outcome.out
+    refused = bool(refuses(load_hardware(name)))
+    assert ("No network is compiled for it yet" in outcome.out) == refused
+    assert ("are assumed" in outcome.out) == (name == "teaching")
+    assert re.search(r"time\.model +│ +\w+", outcome.out)
