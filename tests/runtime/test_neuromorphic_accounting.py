@@ -243,7 +243,7 @@ def test_a_potential_beyond_the_chips_membrane_makes_the_result_invalid_and_name
     net = integrator(1000, 900, 0, 100)
     took = profile(net, np.full((1, 1, 1, 1), 1000))
     assert took.valid
-    small = re.sub(r"membrane_bits = \{ value = 18", "membrane_bits = { value = 4", LOIHI1)
+    small = re.sub(r"membrane_bits = \{ value = 24", "membrane_bits = { value = 10", LOIHI1)
     took = profile(net, np.full((1, 1, 1, 1), 1000), small)
     assert not took.valid
     assert took.problems[0].message.startswith("core 0 (layer 'y'): ")

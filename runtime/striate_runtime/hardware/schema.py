@@ -102,8 +102,8 @@ class Packing(msgspec.Struct, frozen=True):
 class Numerics(msgspec.Struct, frozen=True):
     """The chip's integers. `payload_bits` is what one event carries besides its address (0: a spike is a spike).
 
-    `membrane_bits` counts in units of a weight: less the bits by which the chip shifts weights up on arrival.
-    `soft_reset_slots` is how many neuron slots one neuron with a subtractive reset takes.
+    `synapse_shift_bits` is by how many bits a weight is shifted up on arrival, so that fewer of `membrane_bits` are left
+    in units of a weight. `soft_reset_slots` is how many neuron slots one neuron with a subtractive reset takes.
     """
 
     weight_bits: Limit
@@ -116,6 +116,13 @@ class Numerics(msgspec.Struct, frozen=True):
     decay_bits: Limit | None = None
     refractory_steps: Limit | None = None
     axon_delay_steps: Limit | None = None
+    synapse_shift_bits: Limit | None = None
+
+    @property
+    def membrane_bits_for_weights(self) -> int | None:
+        """How many bits a membrane has in units of a weight; None where that is unpublished."""
+        shift = self.synapse_shift_bits.value if self.synapse_shift_bits else 0
+        return None if self.membrane_bits.value is None or shift is None else self.membrane_bits.value - shift
 
 
 class Policy(msgspec.Struct, frozen=True):

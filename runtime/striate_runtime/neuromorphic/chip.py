@@ -195,7 +195,7 @@ class EmulatedChip:
     @property
     def membrane_limit(self) -> int:
         """The largest |potential| that the chip's neurons hold."""
-        bits = self.hardware.numerics.membrane_bits.value
+        bits = self.hardware.numerics.membrane_bits_for_weights
         return (1 << (bits - 1)) - 1 if bits is not None and bits < 32 else (1 << 31) - 1
 
     def _updates(self, counts: Counts) -> Counts:

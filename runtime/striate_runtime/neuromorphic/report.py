@@ -174,7 +174,8 @@ def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
 
 
 def _problems(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:
-    bits = chip.numerics.membrane_bits.value
+    numerics = chip.numerics
+    bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
     knob = "fewer steps, or smaller weights and thresholds" if network.rate else "a coarser scale for this layer"
     return tuple(
         Problem(

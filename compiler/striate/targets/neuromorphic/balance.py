@@ -36,7 +36,7 @@ def balance(
     threshold or the bias would not fit in the membrane.
     """
     levels = min(WEIGHT_LEVELS, 2 ** ((chip.numerics.weight_bits.value or 8) - 1) - 1)
-    room = 2.0 ** ((chip.numerics.membrane_bits.value or 24) - 1 - HEADROOM_BITS)
+    room = 2.0 ** ((chip.numerics.membrane_bits_for_weights or 24) - 1 - HEADROOM_BITS)
     total_bias = np.zeros(channels) if bias is None else bias.astype(np.float64) * steps_of_bias
     peak = np.zeros(channels)
     for each in synapses:
