@@ -272,7 +272,7 @@ PILOTNET = {
     "conv4": ((64, 4, 22), (2, 1), (0, 0, 1, 1)),
     "conv5": ((64, 2, 20), (1, 1), (0, 0, 0, 0)),
 }
-"""PilotNet-LIF as it ran on a Loihi 2: each layer's shape; stride (rows, columns) and padding as a Projection has them."""
+"""PilotNet-LIF as it ran on a Loihi 2: shapes, and strides (rows, columns) and padding as a Projection has them."""
 
 
 def pilotnet_blocks(slabs: Slabs, chip: Chip) -> dict[str, list[Block]]:
