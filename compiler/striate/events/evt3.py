@@ -96,11 +96,12 @@ class _State:
         high = high if before else np.concatenate([[-1], high])
         sets_low = ~is_high
         sets_low[is_high] = np.diff(high) != 0
-        last_set = np.maximum.accumulate(np.where(sets_low, np.arange(1, len(kind) + 1), 0)) if len(kind) else kind
-        low = np.concatenate([[self.low], np.where(is_high, 0, value)])[np.concatenate([[0], last_set])]
-        high_then = high[np.concatenate([[0], np.cumsum(is_high)])]
+        low = np.concatenate([[self.low], np.where(is_high, 0, value)[sets_low]])
+        high_then, low_then = (
+            values[np.concatenate([[0], np.cumsum(changes)])] for values, changes in ((high, is_high), (low, sets_low))
+        )
         self.high, self.low = int(high[-1]), int(low[-1])
-        return (high_then << 12) | low.astype(np.int64)
+        return (high_then << 12) | low_then.astype(np.int64)
 
     def _columns(self, kind: Array, value: Array, at: Array) -> tuple[Array, Array, Array]:
         """For each word `at` that brings events: x of its lowest bit (below 0: unknown), polarity, and its bits."""
