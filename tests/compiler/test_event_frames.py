@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Striate
-from event_files import Events, random_events, raw_header, structured, words_16
+from event_files import Events, evt3_words, random_events, raw_header, structured, words_16
 from hypothesis import given
 from hypothesis import strategies as st
 
 from striate.diagnostics import CompileError
-from striate.events import Recording, Sensor, Window, bin_events, crop, sort
+from striate.events import FORMATS, Recording, Sensor, Window, bin_events, crop, sort
+from striate.events.aedat_header import CAMERAS
 from striate.events.options import parse_sensor, parse_time, parse_window
 from striate.tensor import Array
 
@@ -89,10 +91,11 @@ def test_a_duration_longer_than_the_recording_gives_empty_steps() -> None:
     ],
 )  # fmt: skip
 def test_events_that_cannot_be_binned_are_refused_with_the_numbers(
-    events: Recording, options: dict[str, Any], says: str
+    events: Recording, options: dict[str, int], says: str
 ) -> None:
+    chosen: dict[str, Any] = {"dt_us": 10, **options}
     with pytest.raises(CompileError, match=says) as caught:
-        bin_events(events, **{"dt_us": 10, **options})
+        bin_events(events, **chosen)
     assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {"bad-events"}
     assert "e.raw: " in str(caught.value)
 
@@ -220,3 +223,25 @@ def test_sort_and_crop_come_before_binning(striate: Striate, tmp_path: Path) -> 
     inside = (events.x >= 2) & (events.x < 10) & (events.y >= 3) & (events.y < 7)
     assert frames["shape"][1:] == [2, 4, 8]
     assert frames["events"] == int(inside.sum())
+
+
+# -- spec/events.md
+
+PAGE = (Path(__file__).parents[2] / "spec" / "events.md").read_text("utf-8")
+
+
+def test_the_example_of_the_spec_gives_the_frames_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("recording.raw").write_bytes(raw_header("3.0") + words_16(evt3_words(random_events(100))))
+    example = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert example
+    names: dict[str, Any] = {}
+    exec(example[1], names)
+    assert names["frames"].shape[1:] == (2, 34, 34)
+    assert names["frames"].sum() == 100
+
+
+def test_the_spec_lists_every_format_and_every_camera() -> None:
+    listed = re.findall(r"^\| `([a-z0-9.]+)` \|", PAGE, re.MULTILINE)
+    assert sorted(listed) == sorted(format.name for format in FORMATS if not format.name.startswith("aedat2-"))
+    assert ", ".join(camera.name for camera in CAMERAS) in PAGE

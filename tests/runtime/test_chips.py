@@ -110,6 +110,7 @@ topology.mesh_height                             4  vendor
 topology.cores_per_router                        4  vendor
 limits.neuron_slots                           8192  vendor
 limits.synapse_words                         12000  vendor
+limits.slab_neurons                           4095  derived  3168  4095
 numerics.payload_bits                           24  vendor
 policy.neuron_passes                             2  derived
 cost.synop_conv_energy_pj                     29.9  derived  24.1  29.9

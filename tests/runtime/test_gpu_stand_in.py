@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from striate_runtime.device import DeviceError, InputError, open_device
 from striate_runtime.gpu import driver, interpreter_process, stand_in
 from striate_runtime.gpu.estimate import estimate
 from striate_runtime.gpu.plan import Plan, read_plan
-from striate_runtime.hardware import Gpu, load_hardware
+from striate_runtime.hardware import Gpu, load_hardware, parse_hardware
 from striate_runtime.program import Program, ProgramError
 
 
@@ -168,3 +169,11 @@ def test_what_nobody_published_stays_unknown_and_is_listed() -> None:
     energy = estimate(plan, gpu, 1).energy_uj
     assert energy.stack["compute"].value is None
     assert energy.uncounted == ("compute", "host", "io")
+
+
+def test_an_estimate_from_assumed_figures_says_so() -> None:
+    plan, text = read_plan(make_program("f16")), h100().text
+    guessed = parse_hardware(re.sub(r'(mac_f16_pj = .*grade = )"\w+"', r'\1"assumed"', text), "guessed.toml")
+    assert isinstance(guessed, Gpu)
+    assert f"1 of the figures of {guessed.title} are assumed" in estimate(plan, guessed, 1).energy_uj.total.note
+    assert "assumed" not in estimate(plan, h100(), 1).energy_uj.total.note

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -46,13 +47,15 @@ def test_the_random_networks_reach_every_edge():
     assert any((abs(np.diff(state.u, axis=0)) > 2**23).any() for state in states), "a current wraps"
 
 
-def one_neuron(steps: int = 3, weight: int = 1, **parameters: int) -> Net:
+def one_neuron(steps: int = 3, weight: int = 1, reset_interval: int = 0, reset_offset: int = 0, **own: int) -> Net:
     """x -> a, one neuron each."""
-    given = {"current_decay": 4095, "voltage_decay": 0, "threshold": 131071, "bias": 0} | parameters
+    given = {"current_decay": 4095, "voltage_decay": 0, "threshold": 131071, "bias": 0} | own
     arrays: dict[str, Array] = {name: np.array([value], np.int32) for name, value in given.items()}
-    a = Population("a", "a", (1, 1, 1), "cuba_lif", **{name: name for name in given})  # pyright: ignore
-    projection = Projection("xa", "a", "x", "a", "dense", weights="w")
     arrays["w"] = np.array([[weight]], np.int16)
+    resets = {"reset_interval": reset_interval, "reset_offset": reset_offset}
+    fields = {"name": "a", "layer": "a", "shape": (1, 1, 1), "kind": "cuba_lif", **{name: name for name in given}}
+    a = msgspec.convert(fields | resets, Population)
+    projection = Projection("xa", "a", "x", "a", "dense", weights="w")
     return Net("native", steps, (Population("x", "x", (1, 1, 1), "input"), a), (projection,), arrays, high=1 << 20)
 
 
@@ -62,42 +65,29 @@ def trace(net: Net, given: list[int], **body: Any) -> States:
     return states_on_the_chip(native_program(net, low=-(1 << 20), **body), x)["a"]
 
 
-VECTORS: dict[str, tuple[Net, list[int], dict[str, Any], list[int], list[int], list[int]]] = {
-    "a sum arrives one step later, counts 64 times, and is kept": (
-        one_neuron(4, 3, current_decay=0), [1], {}, [0, 192, 191, 190], [0, 192, 383, 573], [0, 0, 0, 0],
-    ),
-    "a decay of 4095 forgets the current": (one_neuron(3, 3), [1], {}, [0, 192, 0], [0, 192, 192], [0, 0, 0]),
-    "a negative current decays towards 0": (
-        one_neuron(4, -3, current_decay=2047), [1], {}, [0, -192, -96, -48], [0, -192, -288, -336], [0, 0, 0, 0],
-    ),
-    "quotients are rounded towards 0": (
-        one_neuron(4, 0, voltage_decay=1, bias=-3), [], {}, [0] * 4, [-3, -5, -7, -9], [0] * 4,
-    ),
-    "a neuron fires above its threshold, not at it": (
-        one_neuron(3, 0, threshold=1, bias=32), [], {}, [0] * 3, [32, 64, 0], [0, 0, 1],
-    ),
-    "a spike leaves the current": (
-        one_neuron(4, 3, current_decay=0, threshold=2), [1], {}, [0, 192, 191, 190], [0, 0, 0, 0], [0, 1, 1, 1],
-    ),
-    "a current of 2^23 wraps": (
-        one_neuron(2), [1 << 17], {}, [0, -(1 << 23)], [0, 1 - (1 << 23)], [0, 0],
-    ),
-    "a potential saturates": (
-        one_neuron(3), [-131071, -131071], {}, [0, -8388544, -8388544], [0, -8388544, 1 - (1 << 23)], [0, 0, 0],
-    ),
-    "a sum of 32768 wraps where sums have 21 bits": (
-        one_neuron(2), [32768], {"sum_bits": 21}, [0, -(1 << 21)], [0, -(1 << 21)], [0, 0],
-    ),
-    "and is kept where they have not": (one_neuron(2), [32768], {}, [0, 1 << 21], [0, 1 << 21], [0, 0]),
-}  # fmt: skip
-"""rule -> (network, given to the input step by step, fields of the body, u, v, spikes)."""
+SPEC = Path(__file__).parents[2] / "spec" / "neuromorphic.md"
 
 
-@pytest.mark.parametrize("rule", VECTORS)
+def vectors() -> dict[str, list[str]]:
+    """The conformance vectors of the spec: rule -> parameters, given, u, v, spikes."""
+    text = SPEC.read_text("utf-8")
+    rows = text[text.index("| rule | parameters |") :].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return {rule: others for rule, *others in cells}
+
+
+def integers(cell: str) -> list[int]:
+    return [int(word) for word in cell.split()]
+
+
+@pytest.mark.parametrize("rule", vectors())
 def test_a_rule_of_the_spec_holds(rule: str):
-    net, given, body, u, v, spikes = VECTORS[rule]
-    states = trace(net, given, **body)
-    assert (states.u[:, 0].tolist(), states.v[:, 0].tolist(), states.spikes[:, 0].tolist()) == (u, v, spikes)
+    named, given, u, v, spikes = vectors()[rule]
+    parameters = {name: int(value) for name, value in (word.split("=") for word in named.split())}
+    body = {name: parameters.pop(name) for name in ("sum_bits",) if name in parameters}
+    states = trace(one_neuron(len(integers(u)), **parameters), integers(given), **body)
+    got = [values[:, 0].tolist() for values in (states.u, states.v, states.spikes)]
+    assert got == [integers(u), integers(v), integers(spikes)]
 
 
 def test_wrapping_and_saturating_make_a_result_invalid():

@@ -112,5 +112,6 @@ def test_targets_prints_a_described_chip(striate: Striate, name: str, figure: st
     assert figure in outcome.out
     refused = bool(refuses(load_hardware(name)))
     assert ("No network is compiled for it yet" in outcome.out) == refused
+    assert ("options: coding=" in outcome.out) != refused
     assert ("are assumed" in outcome.out) == (name == "teaching")
     assert re.search(r"time\.model +│ +\w+", outcome.out)

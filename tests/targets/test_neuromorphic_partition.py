@@ -17,9 +17,11 @@ from tiny_chips import tiny
 from striate.diagnostics import CompileError, Diagnostic
 from striate.pipeline import Compilation
 from striate.targets.neuromorphic import compile_for_neuromorphic
-from striate.targets.neuromorphic.demand import Block, Demand, reach
+from striate.targets.neuromorphic.demand import Block, Demand, Slabs, reach
 from striate.targets.neuromorphic.partition import partition, usage_of
-from striate_runtime.hardware import Chip, load_hardware
+from striate.tensor import Array
+from striate_runtime import open_device
+from striate_runtime.hardware import Chip, load_hardware, parse_hardware
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Population, Projection
 
@@ -90,7 +92,8 @@ def test_what_a_block_listens_to_is_what_its_synapses_say(
 ) -> None:
     source, target, projection = made
     ends = [sorted(data.draw(st.sets(st.integers(0, n), min_size=2, max_size=2))) for n in target.shape]
-    block = Block(*((first, end) for first, end in ends))
+    channels, rows, columns = ((first, end) for first, end in ends)
+    block = Block(channels, rows, columns)
     inside = neurons_of(block)
     heard = {sender for sender, receiver in synapses(source, target, projection) if receiver in inside}
     claimed = reach(projection, source.shape, target.shape, block)
@@ -259,3 +262,81 @@ def test_a_mapping_is_the_same_every_time_and_the_seed_only_moves_cores() -> Non
     assert [c["population"] for c in first.body["cores"]] == [c["population"] for c in other.body["cores"]]
     slots = np.array([(c["x"], c["y"]) for c in first.body["cores"]])
     assert np.unique(slots, axis=0, return_counts=True)[1].max() <= 4, "four cores a router"
+
+
+PILOTNET = {
+    "input": ((3, 66, 200), (1, 1), (0, 0, 0, 0)),
+    "conv1": ((24, 32, 99), (2, 2), (0, 0, 0, 0)),
+    "conv2": ((36, 15, 49), (2, 2), (0, 0, 0, 0)),
+    "conv3": ((48, 7, 24), (2, 2), (0, 0, 0, 0)),
+    "conv4": ((64, 4, 22), (2, 1), (0, 0, 1, 1)),
+    "conv5": ((64, 2, 20), (1, 1), (0, 0, 0, 0)),
+}
+"""PilotNet-LIF as it ran on a Loihi 2: shapes, and strides (rows, columns) and padding as a Projection has them."""
+
+
+def pilotnet_blocks(slabs: Slabs, chip: Chip) -> dict[str, list[Block]]:
+    names = list(PILOTNET)
+    populations = {name: Population(name, name, PILOTNET[name][0], "graded") for name in names}
+    projections = [
+        Projection(
+            target,
+            target,
+            source,
+            target,
+            "conv2d",
+            kernel=(3, 3),
+            stride=PILOTNET[target][1],
+            padding=PILOTNET[target][2],
+        )
+        for source, target in itertools.pairwise(names)
+    ]
+    shapes = {name: population.shape for name, population in populations.items()}
+    return partition(Demand(chip, shapes, projections, slabs), populations, 128, {})
+
+
+def test_slabs_of_powers_of_two_are_the_published_ones_of_pilotnet_on_loihi2() -> None:
+    blocks = pilotnet_blocks("power_of_two", chip_named("loihi2"))
+    assert [len(blocks[name]) for name in PILOTNET] == [13, 25, 13, 3, 3, 2]
+    for name, width in zip(PILOTNET, [16, 4, 4, 8, 8, 16], strict=True):
+        channels, rows, columns = PILOTNET[name][0]
+        for block in blocks[name]:
+            assert (block.channels, block.rows) == ((0, channels), (0, rows))
+            assert block.columns[1] - block.columns[0] + block.spare_columns == width
+            assert block.slots == channels * rows * width
+        assert sum(block.spare_columns for block in blocks[name]) == len(blocks[name]) * width - columns
+
+
+@pytest.mark.parametrize(("most", "same"), [(3167, False), (3168, True), (4095, True), (4096, False)])
+def test_pilotnets_slabs_bound_the_limit_on_both_sides(most: int, same: bool) -> None:
+    text = chip_named("loihi2").text
+    loose = text.replace("slab_neurons = { value = 4095,", f"slab_neurons = {{ value = {most},")
+    loose = loose.replace("low = 3168, high = 4095, ", "")
+    chip = parse_hardware(loose, "loose.toml")
+    assert isinstance(chip, Chip)
+    assert chip.limits.slab_neurons is not None
+    assert chip.limits.slab_neurons.value == most
+    assert (pilotnet_blocks("power_of_two", chip) == pilotnet_blocks("power_of_two", chip_named("loihi2"))) == same
+
+
+def test_padded_slabs_change_no_number_and_count_the_slots_they_set_aside() -> None:
+    compilation, values = compiled(NETWORKS["lenet"])
+    logits: list[Array] = []
+    for slabs in get_args(Slabs):
+        program = compile_for_neuromorphic(
+            compilation.quantized,
+            coding="graded",
+            steps=1,
+            hardware=chip_named("loihi2"),
+            machine="m",
+            calibration=None,
+            slabs=slabs,
+        )
+        body = msgspec.convert(program.body, NeuromorphicBody)
+        with open_device(program) as device:
+            outputs, took = device.profile(values)
+        slots = sum(usage.used for core in body.cores for usage in core.usage if usage.resource == "neuron_slots")
+        assert took.counts["neuron_updates"] == 2 * body.steps * slots
+        assert any(core.spare_columns for core in body.cores) == (slabs == "power_of_two")
+        logits.append(outputs["y"])
+    assert np.array_equal(logits[0], logits[1])

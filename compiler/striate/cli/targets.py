@@ -11,6 +11,8 @@ from striate.cli import console
 if TYPE_CHECKING:
     from striate.targets.schema import Option
 
+DESCRIBED = "described only: nothing is compiled for it yet"
+
 
 def every(as_json: bool) -> None:
     """Every machine that is described here: name, what it is, the options its spec takes."""
@@ -23,7 +25,8 @@ def every(as_json: bool) -> None:
     for name in HARDWARE:
         hardware = load_hardware(name)
         aliases = [alias for alias, meant in ALIASES.items() if meant == name]
-        options = target_of(hardware).options
+        target = target_of(hardware)
+        options = () if target.refuses(hardware) else target.options
         rows.append(
             {"name": name, "aliases": aliases, "kind": hardware.kind, "title": hardware.title, "options": options}
         )
@@ -33,7 +36,7 @@ def every(as_json: bool) -> None:
     table = Table("name", "kind", "machine", "options (the default first)", title="machines", title_justify="left")
     for row in rows:
         names = ", ".join([str(row["name"]), *row["aliases"]])  # type: ignore[misc]
-        table.add_row(names, str(row["kind"]), str(row["title"]), "\n".join(map(_option, row["options"])))  # type: ignore[arg-type]
+        table.add_row(names, str(row["kind"]), str(row["title"]), "\n".join(map(_option, row["options"])) or DESCRIBED)  # type: ignore[arg-type]
     console.show(
         table, "A path to your own .toml works wherever a name does; 'striate targets NAME' prints a machine's figures."
     )
@@ -45,7 +48,7 @@ def one(name: str, as_json: bool) -> None:
 
     from striate.machine import Machine
     from striate.targets import find
-    from striate_runtime.hardware import assumed_note, facts, figures
+    from striate_runtime.hardware import assumed_note, entries, facts, figures
 
     target, hardware, _ = find(Machine(name))
     refused = target.refuses(hardware)
@@ -69,10 +72,11 @@ def one(name: str, as_json: bool) -> None:
         "figure", "value", "grade", "scope", "source", title=f"{hardware.title} ({hardware.name})", title_justify="left"
     )
     table.columns[1].justify = "right"
-    for field, words in facts(hardware):
-        if "." in field:
-            table.add_row(field, words, "", "", "")
-    for field, figure in figures(hardware):
+    for field, figure in entries(hardware):
+        if isinstance(figure, str):
+            if "." in field:
+                table.add_row(field, figure, "", "", "")
+            continue
         band = (
             "" if figure.low is None and figure.high is None else f"\n{_number(figure.low)} to {_number(figure.high)}"
         )
@@ -80,7 +84,7 @@ def one(name: str, as_json: bool) -> None:
         table.add_row(field, _number(figure.value) + band, figure.grade or "–", figure.scope, source)
     console.show(
         table,
-        "options: " + "; ".join(map(_option, target.options)),
+        *(() if refused else ("options: " + "; ".join(map(_option, target.options)),)),
         "An unpublished figure is 'unknown'; a result that needs it says so.",
         *assumed_note(hardware, hardware.title),
         *(f"No network is compiled for it yet: {reason}." for reason in refused),

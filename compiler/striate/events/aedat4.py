@@ -1,7 +1,8 @@
 """AEDAT 4.0: flatbuffers in packets compressed by lz4 or zstd, read by the library `aedat` (the extra `events`).
 
 Its decoder is in Rust, has wheels for Python 3.11 and 3.12, and needs nothing but NumPy. (dv-processing reads the
-format too, in 24 MB.) The first stream of events is read.
+format too, in 24 MB.) The first stream of events is read. A file that was cut short is refused; within a packet the
+library trusts what is there, so that a damaged one can end the process.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import numpy as np
 from striate.events.aedat_header import aedat_version, require_version
 from striate.events.recording import Recording, Sensor, bad_events
 from striate.tensor import Array
+
+PANIC = "PanicException"
+"""What a panic in Rust is in Python: no Exception, and of a class that nothing exports."""
 
 
 def is_aedat4(head: bytes, path: Path) -> bool:
@@ -37,7 +41,9 @@ def read_aedat4(path: Path) -> Recording:
         if chosen is None:
             raise bad_events(path, "it has no stream of events")
         packets += [packet["events"] for packet in decoder if packet["stream_id"] == chosen]
-    except (RuntimeError, ValueError, OSError) as error:
+    except BaseException as error:
+        if not isinstance(error, RuntimeError | ValueError | OSError) and type(error).__name__ != PANIC:
+            raise
         place = f"after {sum(map(len, packets))} events: " if packets else ""
         raise bad_events(path, f"the library 'aedat' cannot read it: {place}{error}") from error
     found = np.concatenate(packets) if packets else np.empty(0, "<u8,<u2,<u2,?")

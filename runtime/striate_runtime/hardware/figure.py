@@ -42,19 +42,24 @@ class Limit(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def figures(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, Quantity | Limit]]:
-    """Every figure of a section and of the sections in it, with its path: `cost.barrier_energy_pj`."""
+def entries(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, Quantity | Limit | str]]:
+    """What a section and the sections in it say, in order: paths, and figures or facts of structure in words."""
     for name, value in _leaves(section, path):
         if isinstance(value, Quantity | Limit):
             yield name, value
+        else:
+            values = cast(tuple[object, ...], value) if isinstance(value, tuple) else (value,)
+            yield name, ", ".join(_WORDS.get(str(each), str(each)) for each in values)
+
+
+def figures(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, Quantity | Limit]]:
+    """Every figure of a section and of the sections in it, with its path: `cost.barrier_energy_pj`."""
+    return ((name, entry) for name, entry in entries(section, path) if not isinstance(entry, str))
 
 
 def facts(section: msgspec.Struct, path: str = "") -> Iterator[tuple[str, str]]:
     """Every fact of structure (no figure) with its path, in words: `time.model`, `barrier_step`."""
-    for name, value in _leaves(section, path):
-        if not isinstance(value, Quantity | Limit):
-            values = cast(tuple[object, ...], value) if isinstance(value, tuple) else (value,)
-            yield name, ", ".join(_WORDS.get(str(each), str(each)) for each in values)
+    return ((name, entry) for name, entry in entries(section, path) if isinstance(entry, str))
 
 
 def assumed(section: msgspec.Struct) -> tuple[str, ...]:

@@ -69,7 +69,8 @@ class Topology(msgspec.Struct, frozen=True):
 
 
 class CoreLimits(msgspec.Struct, frozen=True):
-    """What one core holds. `*_configurations` and `synapse_formats`: how many sorts of each there may be on it."""
+    """What one core holds. `*_configurations` and `synapse_formats`: how many sorts of each there may be on it;
+    `slab_neurons`: how many neurons a slab of 2^k columns may have."""
 
     neuron_slots: Limit
     synapse_words: Limit
@@ -80,6 +81,7 @@ class CoreLimits(msgspec.Struct, frozen=True):
     neuron_configurations: Limit | None = None
     threshold_configurations: Limit | None = None
     synapse_formats: Limit | None = None
+    slab_neurons: Limit | None = None
 
 
 class Packing(msgspec.Struct, frozen=True):
@@ -102,8 +104,8 @@ class Packing(msgspec.Struct, frozen=True):
 class Numerics(msgspec.Struct, frozen=True):
     """The chip's integers. `payload_bits` is what one event carries besides its address (0: a spike is a spike).
 
-    `synapse_shift_bits` is by how many bits a weight is shifted up on arrival, so that fewer of `membrane_bits` are left
-    in units of a weight. `soft_reset_slots` is how many neuron slots one neuron with a subtractive reset takes.
+    `synapse_shift_bits` is by how many bits a weight is shifted up on arrival; so many fewer of `membrane_bits` are
+    left in units of a weight. `soft_reset_slots` is how many neuron slots one neuron with a subtractive reset takes.
     """
 
     weight_bits: Limit

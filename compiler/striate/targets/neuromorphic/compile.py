@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph
+from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import write_program
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
@@ -32,12 +33,14 @@ def compile_for_neuromorphic(
     calibration: Mapping[str, Array] | None,
     percentile: float = FULL_SCALE_PERCENTILE,
     seed: int = 0,
+    slabs: Slabs = "even",
 ) -> Program:
     """The program of a graph for one chip.
 
     `graded` takes the quantized graph, and as many steps as it is deep, whatever `steps` says. `rate` takes the float
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
-    program takes as many more as the network is deep. `seed` orders the placement's swaps.
+    program takes as many more as the network is deep. `slabs` is how columns are cut, and
+    `seed` orders the placement's swaps.
     Raises CompileError: cannot-lower, does-not-fit.
     """
     TARGET.admit(hardware)
@@ -48,7 +51,7 @@ def compile_for_neuromorphic(
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()
-    return write_program(graph, encoded, hardware, machine, seed)
+    return write_program(graph, encoded, hardware, machine, seed, slabs)
 
 
 def _check_payload(chip: Chip) -> None:
@@ -75,6 +78,7 @@ def _compile(request: Request) -> Program:
         calibration=request.calibration() if coding == "rate" else None,
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
+        slabs=cast(Slabs, str(request.options["slabs"])),
     )
 
 
@@ -88,6 +92,12 @@ TARGET = Target(
             FULL_SCALE_PERCENTILE,
             (50.0, 100.0),
             "rate: the percentile of a layer's activations that is its full scale (100: the largest)",
+        ),
+        Option(
+            "slabs",
+            "even",
+            ("even", "power_of_two"),
+            "how columns are cut: evenly, or by powers of two with the last slab padded, as PilotNet is on Loihi 2",
         ),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from striate.targets.neuromorphic.encoding import Image
 from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population, Projection
 
 Range = tuple[int, int]
+Slabs = Literal["even", "power_of_two"]
 
 ASSUMPTIONS = {
     "dense_tap": (
@@ -34,16 +36,25 @@ RESOURCES = ("neuron_slots", "synapse_words", "words_per_axon", "axons_in", "axo
 
 @dataclass(frozen=True)
 class Block:
-    """A rectangular part of a population: half-open ranges of channels, rows and columns."""
+    """A rectangular part of a population: half-open ranges of channels, rows and columns.
+
+    `spare_columns` is how many columns beyond its last the core sets slots aside for.
+    """
 
     channels: Range
     rows: Range
     columns: Range
+    spare_columns: int = 0
 
     @property
     def neurons(self) -> int:
         """How many neurons it holds."""
         return _length(self.channels) * _length(self.rows) * _length(self.columns)
+
+    @property
+    def slots(self) -> int:
+        """How many neurons it sets slots aside for."""
+        return _length(self.channels) * _length(self.rows) * (_length(self.columns) + self.spare_columns)
 
 
 @dataclass(frozen=True)
@@ -102,10 +113,13 @@ def fan_in(projection: Projection, source: Image) -> int:
 
 
 class Demand:
-    """What blocks of an encoding's populations take on one chip."""
+    """What blocks of an encoding's populations take on one chip. `slabs` is how columns are cut, see partition.py."""
 
-    def __init__(self, chip: Chip, shapes: Mapping[str, Image], projections: list[Projection]) -> None:
+    def __init__(
+        self, chip: Chip, shapes: Mapping[str, Image], projections: list[Projection], slabs: Slabs = "even"
+    ) -> None:
         self.chip = chip
+        self.slabs: Slabs = slabs
         self.shapes = shapes
         self.into: dict[str, list[Projection]] = {name: [] for name in shapes}
         self.out_of: dict[str, list[Projection]] = {name: [] for name in shapes}
@@ -136,7 +150,7 @@ class Demand:
             axons += self.axons(projection, from_here.positions, from_here.neurons)
             fan += fan_in(projection, source)
         return {
-            "neuron_slots": block.neurons * (slots if population.kind == "integrate_and_fire" else 1),
+            "neuron_slots": block.slots * (slots if population.kind == "integrate_and_fire" else 1),
             "synapse_words": words,
             "words_per_axon": longest,
             "axons_in": axons,

@@ -6,7 +6,7 @@ import msgspec
 
 from striate.diagnostics import Span
 from striate.graph import Graph
-from striate.targets.neuromorphic.demand import ASSUMPTIONS, Demand
+from striate.targets.neuromorphic.demand import ASSUMPTIONS, Demand, Slabs
 from striate.targets.neuromorphic.encoding import Encoded
 from striate.targets.neuromorphic.partition import Blocks, partition, usage_of
 from striate.targets.neuromorphic.place import capacity, place
@@ -16,11 +16,11 @@ from striate_runtime.program import Port, Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
 
 
-def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed: int) -> Program:
+def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed: int, slabs: Slabs) -> Program:
     """The program of an encoded graph on one chip. Raises CompileError[does-not-fit]."""
     encoding = encoded.encoding
     shapes = {name: population.shape for name, population in encoding.populations.items()}
-    demand = Demand(chip, shapes, encoding.projections)
+    demand = Demand(chip, shapes, encoding.projections, slabs)
     blocks = partition(demand, encoding.populations, capacity(chip), spans_of(graph))
     body = NeuromorphicBody(
         coding=encoded.coding,
@@ -66,7 +66,9 @@ def _cores(encoded: Encoded, demand: Demand, blocks: Blocks, chip: Chip, seed: i
             usage = tuple(Usage(resource, amount, demand.limits[resource]) for resource, amount in used.items())
             index = len(cores)
             x, y = places[index]
-            cores.append(Core(index, name, block.channels, block.rows, block.columns, 0, x, y, usage))
+            cores.append(
+                Core(index, name, block.channels, block.rows, block.columns, 0, x, y, usage, block.spare_columns)
+            )
     return tuple(cores)
 
 

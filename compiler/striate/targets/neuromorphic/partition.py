@@ -1,7 +1,8 @@
 """Splits populations over cores under the chip's limits: as few pieces as fit, the same ones every time.
 
 A block is full in height and channels and a slab of columns, as Intel's own compiler cuts; where one column is too
-much, rows are split, and where one neuron's row of channels is too much, channels.
+much, rows are split, and where one neuron's row of channels is too much, channels. Slabs are as even as can be, or
+of 2^k columns, the last one padded.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def _split(
     demand: Demand, population: Population, shape: Image, blocks: Blocks, spans: Mapping[str, Span | None]
 ) -> list[Block]:
     channels, rows, columns = shape
+    if demand.slabs == "power_of_two" and (slabs := _padded_slabs(demand, population, shape, blocks)):
+        return slabs
     for tall in _sizes(channels):
         if not _fits(demand, population, shape, (tall, 1, 1), blocks):
             continue
@@ -55,6 +58,21 @@ def _split(
                 if all(_overrun(demand, population, piece, blocks) is None for piece in pieces):
                     return pieces
     raise CompileError(_one_neuron_is_too_much(demand, population, blocks, spans))
+
+
+def _padded_slabs(demand: Demand, population: Population, shape: Image, blocks: Blocks) -> list[Block] | None:
+    """Slabs of all channels and rows and as many columns, a power of two, as fit; None where not even one does."""
+    channels, rows, columns = shape
+    most = demand.chip.limits.slab_neurons
+    for bits in range((columns - 1).bit_length(), -1, -1):
+        width = 1 << bits
+        if most is not None and most.value is not None and channels * rows * width > most.value:
+            continue
+        ranges = _ranges(columns, width)
+        slabs = [Block((0, channels), (0, rows), (a, b), spare_columns=a + width - b) for a, b in ranges]
+        if all(_overrun(demand, population, slab, blocks) is None for slab in slabs):
+            return slabs
+    return None
 
 
 def _widest(demand: Demand, population: Population, shape: Image, tall: int, high: int, blocks: Blocks) -> int:
