@@ -34,9 +34,8 @@ PAIR_COLUMNS = 4
 """Columns of the table that has a row per projection, source core and target core: messages sent, messages that
 arrived within the sample's steps, and the synaptic operations and synapse words that those cost."""
 
-FORMATS = ("dense", "sparse", "conv")
 FORMAT_OF = {"dense": 0, "one_to_one": 1, "conv2d": 2, "window": 2}
-"""Projection kind -> synapse format, whose costs differ."""
+"""Projection kind -> synapse format (dense, sparse, conv), whose costs differ: its column is SYNOPS_DENSE + format."""
 
 
 @dataclass(frozen=True)

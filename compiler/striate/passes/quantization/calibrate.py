@@ -90,15 +90,20 @@ def _percentiles(
 
 
 def _chunks(graph: Graph, calibration: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    """Every float value of the graph on a slice of the samples at a time."""
+    """Every float value of the graph on a slice of the samples at a time.
+
+    Computed in double precision and rounded once, so that scales are the same however a machine's BLAS adds up.
+    """
     samples = len(next(iter(calibration.values())))
     elements = sum(t.elements for t in graph.inputs.values()) + sum(node.type.elements for node in graph)
     step = max(1, _CHUNK_ELEMENTS // max(1, elements))
     floats = {name for name, t in graph.inputs.items() if t.is_float} | {n.name for n in graph if n.type.is_float}
     for start in range(0, samples, step):
         piece = {name: array[start : start + step] for name, array in calibration.items()}
-        values = interpret_all(graph, piece)
-        yield {name: values[name] for name in floats}
+        values = interpret_all(graph, piece, float64=True)
+        with np.errstate(over="ignore"):
+            rounded = {name: values[name].astype(np.float32) for name in floats}
+        yield rounded
 
 
 def _wrong(array: Array, type: TensorType) -> str | None:

@@ -30,9 +30,6 @@ ASSUMPTIONS = {
 }
 """By kind of packing, what its formula takes for granted."""
 
-RESOURCES = ("neuron_slots", "synapse_words", "words_per_axon", "axons_in", "axons_out", "destinations", "fan_in")
-"""What one core has only so much of. `words_per_axon`, `destinations` and `fan_in` are the largest of any one."""
-
 
 @dataclass(frozen=True)
 class Block:
@@ -113,7 +110,11 @@ def fan_in(projection: Projection, source: Image) -> int:
 
 
 class Demand:
-    """What blocks of an encoding's populations take on one chip. `slabs` is how columns are cut, see partition.py."""
+    """What blocks of an encoding's populations take on one chip.
+
+    `limits` is what a core has of each resource; `words_per_axon`, `destinations` and `fan_in` are the most of any one.
+    `slabs` is how columns are cut, see partition.py.
+    """
 
     def __init__(
         self, chip: Chip, shapes: Mapping[str, Image], projections: list[Projection], slabs: Slabs = "even"
