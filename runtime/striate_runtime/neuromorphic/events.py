@@ -1,4 +1,4 @@
-"""The event-driven kernels: what the chip computes (`_deliver`, `_fire`, `_leak`); what counts is in events_accounting.py.
+"""The event-driven kernels: what the chip computes (`_deliver`, `_fire`, `_leak`). They count in events_accounting.py.
 
 Compiled by numba at the first call and cached. All integers; nothing here can round.
 """
