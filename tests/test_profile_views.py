@@ -37,7 +37,7 @@ def arguments(tmp_path: Path) -> tuple[object, ...]:
 
 def a_profile(**fields: object) -> Profile:
     unknown = Figure(None, "emulated")
-    every = {
+    every: dict[str, object] = {
         "machine": "a <chip>",
         "device": "",
         "network": "n",
