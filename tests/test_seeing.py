@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -203,3 +205,19 @@ def test_a_wrong_request_is_explained(striate: Striate, arguments: tuple[object,
     outcome = striate(*arguments)
     assert outcome.code == 1
     assert outcome.err.startswith(f"error[{code}]: ")
+
+
+# -- the page
+
+
+def test_every_command_of_the_page_on_seeing_runs(
+    striate: Striate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (DIGITS.parent.parent / "spec" / "seeing.md").read_text("utf-8")
+    commands = re.findall(r"^\$ striate (.+)$", page, re.MULTILINE)
+    assert len(commands) >= 10
+    (tmp_path / "examples").symlink_to(DIGITS.parent)
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        outcome = striate(*shlex.split(command))
+        assert outcome.code == 0, f"{command}: {outcome.err}{outcome.out[-300:]}"

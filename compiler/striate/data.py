@@ -44,8 +44,11 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def load_arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array]:
-    """The arrays for a network's inputs, `[N, *shape]`, in the inputs' types. Other arrays in the file are ignored."""
+def load_arrays(path: Path, inputs: Mapping[str, TensorType], dt_s: float | None = None) -> dict[str, Array]:
+    """The arrays for a network's inputs, `[N, *shape]`, in the inputs' types. Other arrays in the file are ignored.
+
+    For a network with a time step `dt_s` they are `[N, T, *shape]`. Raises CompileError: bad-data, no-time-steps.
+    """
     arrays = read_arrays(path)
     if "" in arrays and len(inputs) == 1:
         arrays = {next(iter(inputs)): arrays[""]}
@@ -57,15 +60,23 @@ def load_arrays(path: Path, inputs: Mapping[str, TensorType]) -> dict[str, Array
             message = f"{path}: it has no array for the input '{name}'; it holds {held}"
             mistakes.append(Diagnostic("bad-data", message, help=did_you_mean(name, arrays)))
             continue
-        wrong = _wrong(arrays[name], type)
+        leading = ("N",) if dt_s is None else ("N", "T")
+        wrong = _wrong(arrays[name], type, len(leading))
         if wrong:
-            message = f"{path}: '{name}' must be {type.dtype}[N, {', '.join(map(str, type.shape))}]; {wrong}"
+            message = f"{path}: '{name}' must be {type.dtype}[{', '.join(map(str, (*leading, *type.shape)))}]; {wrong}"
             mistakes.append(Diagnostic("bad-data", message))
+        elif 0 in arrays[name].shape[: len(leading)]:
+            message = f"{path}: '{name}' holds no time steps: its shape is {list(arrays[name].shape)}"
+            help = "the second dimension is time; a network with dt runs for at least one step"
+            mistakes.append(Diagnostic("no-time-steps", message, help=help))
         else:
             checked[name] = arrays[name].astype(NUMPY[type.dtype], copy=False)
     counts = {name: len(array) for name, array in checked.items()}
     if len(set(counts.values())) > 1:
         mistakes.append(Diagnostic("bad-data", f"{path}: the inputs disagree on the number of samples: {counts}"))
+    steps = {name: array.shape[1] for name, array in checked.items() if dt_s is not None}
+    if len(set(steps.values())) > 1:
+        mistakes.append(Diagnostic("bad-data", f"{path}: the inputs disagree on the number of steps: {steps}"))
     if mistakes:
         raise CompileError(mistakes)
     return checked
@@ -99,8 +110,8 @@ def random_inputs(inputs: Mapping[str, TensorType], samples: int = 2, seed: int 
     return arrays
 
 
-def _wrong(array: Array, type: TensorType) -> str | None:
-    if array.ndim != len(type.shape) + 1 or array.shape[1:] != type.shape:
+def _wrong(array: Array, type: TensorType, leading: int) -> str | None:
+    if array.ndim != len(type.shape) + leading or array.shape[leading:] != type.shape:
         return f"its shape is {list(array.shape)}"
     if array.dtype.kind not in "fiu":
         return f"it holds {array.dtype}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import networkx as nx
@@ -40,11 +40,13 @@ class Graph:
     """A network: inputs, nodes in the author's order, outputs, parameters.
 
     Values (inputs and nodes) share one namespace. `outputs` maps the names the user sees to values.
-    Types are inferred when a node is added or replaced, so a graph is well typed at all times.
+    Types are inferred when a node is added or replaced, so a graph is well typed at all times. With a time step `dt_s`
+    the network runs step by step: types are those of one step, and a cycle may close through a `delay`.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.dt_s: float | None = None
         self.inputs: dict[str, TensorType] = {}
         self.outputs: dict[str, str] = {}
         self.parameters: dict[str, Parameter] = {}
@@ -78,7 +80,8 @@ class Graph:
 
     def input_types(self, node: Node) -> tuple[TensorType, ...]:
         """The types of a node's operands, in order."""
-        return tuple(self.type_of(name) for name in node.inputs)
+        declared = node.operator.declared()
+        return tuple(self.type_of(name) if name in self or declared is None else declared for name in node.inputs)
 
     def users(self, name: str) -> list[Node]:
         """The nodes that read value `name`, in the author's order."""
@@ -95,8 +98,16 @@ class Graph:
         return users[0] if len(users) == 1 and not self.is_output(name) else None
 
     def topological(self) -> list[Node]:
-        """Nodes, operands first; ties by the author's order, so that every dump is stable."""
-        order: Iterable[str] = nx.lexicographical_topological_sort(self._edges, key=self._order.__getitem__)
+        """Nodes, operands first; ties by the author's order, so that every dump is stable.
+
+        A delay does not wait for its operand, which is read after the step.
+        """
+        edges = self._edges
+        late = [node.name for node in self._nodes.values() if node.operator.breaks_cycles]
+        if late:
+            edges = edges.copy()
+            edges.remove_edges_from(list(edges.in_edges(late)))
+        order: Iterable[str] = nx.lexicographical_topological_sort(edges, key=self._order.__getitem__)
         return [self._nodes[name] for name in order if name in self._nodes]
 
     def parameter(self, node: Node, role: str) -> Parameter:
@@ -171,6 +182,25 @@ class Graph:
         del self._nodes[name], self._order[name]
         self._edges.remove_node(name)
 
+    def keep_only(self, names: set[str]) -> int:
+        """Delete every node but these, of which none reads a deleted one; returns how many. Loops go as a whole."""
+        gone = [name for name in self._nodes if name not in names]
+        for name in gone:
+            del self._nodes[name], self._order[name]
+        self._edges.remove_nodes_from(gone)
+        assert all(operand in self for node in self._nodes.values() for operand in node.inputs), (
+            "a deleted node is read"
+        )
+        return len(gone)
+
+    def downstream(self, names: Iterable[str]) -> set[str]:
+        """The nodes that depend on any of these values, in this step or a later one; the values themselves too."""
+        return _reached(names, self._edges.successors)
+
+    def upstream(self, names: Iterable[str]) -> set[str]:
+        """The values that any of these depend on, in this step or an earlier one; the values themselves too."""
+        return _reached(names, self._edges.predecessors)
+
     def set_parameter(self, name: str, value: Array, type: TensorType) -> str:
         """Define (or overwrite) a parameter with its value; returns its name."""
         self.parameters[name] = Parameter(type, value)
@@ -198,6 +228,7 @@ class Graph:
     def copy(self) -> Graph:
         """An independent graph that shares the (immutable) nodes and parameter values."""
         other = Graph(self.name)
+        other.dt_s = self.dt_s
         other.inputs, other.outputs, other.parameters = dict(self.inputs), dict(self.outputs), dict(self.parameters)
         other._nodes, other._order, other._next = dict(self._nodes), dict(self._order), self._next
         other._edges = self._edges.copy()
@@ -205,6 +236,7 @@ class Graph:
 
     def become(self, other: Graph) -> None:
         """Take over all that `other` holds, for a pass that builds its result anew; `other` is not to be used after."""
+        self.dt_s = other.dt_s
         self.inputs, self.outputs, self.parameters = other.inputs, other.outputs, other.parameters
         self._nodes, self._order, self._edges, self._next = other._nodes, other._order, other._edges, other._next
 
@@ -213,6 +245,7 @@ class Graph:
         return (
             isinstance(other, Graph)
             and self.name == other.name
+            and self.dt_s == other.dt_s
             and list(self.inputs.items()) == list(other.inputs.items())
             and list(self.outputs.items()) == list(other.outputs.items())
             and self._nodes == other._nodes
@@ -253,6 +286,16 @@ class Graph:
             if retyped.type != user.type or retyped.parameters != user.parameters:
                 self._install(retyped)
                 pending.extend(self.users(user.name))
+
+
+def _reached(names: Iterable[str], next_of: Callable[[str], Iterable[str]]) -> set[str]:
+    found, pending = set[str](), list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(next_of(name))
+    return found
 
 
 _PENDING = TensorType("f32", ())

@@ -78,7 +78,7 @@ class Compilation:
         if self._calibration is not None:
             return self._calibration
         if self.experiment.calibration is not None:
-            return load_arrays(self.base / self.experiment.calibration, self.graph.inputs)
+            return load_arrays(self.base / self.experiment.calibration, self.graph.inputs, self.graph.dt_s)
         if self.stand_ins:
             return random_inputs(self.graph.inputs)
         raise CompileError(
@@ -129,7 +129,7 @@ def read(
     load_weights(graph, declaration or WeightsDeclaration.from_option("init(0)"), base_of_weights)
     compilation = Compilation(source, base, graph, elaborated.experiment, stand_ins, is_random, observe)
     if isinstance(calibration, Path):
-        compilation._calibration = load_arrays(calibration, graph.inputs)  # pyright: ignore[reportPrivateUsage]
+        compilation._calibration = load_arrays(calibration, graph.inputs, graph.dt_s)  # pyright: ignore[reportPrivateUsage]
     elif calibration is not None:
         compilation._calibration = calibration  # pyright: ignore[reportPrivateUsage]
     return compilation
@@ -158,9 +158,11 @@ def lower(
     """The program for one machine. With `build` off, no kernels are compiled: enough to know that it fits."""
     from striate.targets import find
     from striate.targets.schema import Request
+    from striate.targets.time import refuse_time
 
     target, hardware, options = find(machine)
     target.admit(hardware, machine.span)
+    refuse_time(compilation.graph, target.name)
     graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
     return target.compile(
         Request(graph, lambda: compilation.calibration, hardware, machine, options, build=build, progress=progress)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from striate.graph import Graph, Node
+from striate.operators.units import write_quantity
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(
@@ -22,7 +23,8 @@ def print_graph(graph: Graph) -> str:
 
     Values of parameters are not part of a text.
     """
-    inputs = ", ".join(f"{write_name(name)}: {type}" for name, type in graph.inputs.items())
+    given = [f"{write_name(name)}: {type}" for name, type in graph.inputs.items()]
+    inputs = ", ".join([*given, *([] if graph.dt_s is None else [f"dt = {write_quantity(graph.dt_s, 'time')}"])])
     outputs = ", ".join(_output(name, value) for name, value in graph.outputs.items())
     lines = [f"network {write_name(graph.name)}({inputs}) -> {outputs} {{"]
     lines += [f"  {write_name(node.name)} = {_application(node)}" for node in graph.topological()]
@@ -82,11 +84,13 @@ def _attributes(node: Node) -> list[str]:
         if not field.init:
             continue
         value = getattr(node.operator, field.name)
+        kind = node.operator.UNITS.get(field.name)
+        text = write_value(value) if kind is None or value is None else write_quantity(value, kind)
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required:
-            written.append(write_value(value))
+            written.append(text)
         elif field.default_factory is not dataclasses.MISSING or value != field.default:
-            written.append(f"{field.name}={write_value(value)}")
+            written.append(f"{field.name}={text}")
     return written
 
 

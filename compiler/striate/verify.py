@@ -11,8 +11,12 @@ def verify(graph: Graph, after: str = "elaboration") -> None:
     for node in graph.topological():
         where = f"after {after}: '{node.name}' ({node.operator.name})"
         for name in node.inputs:
-            assert name in seen, f"{where} reads '{name}', which does not exist or comes later"
+            known = name in graph if node.operator.breaks_cycles else name in seen
+            assert known, f"{where} reads '{name}', which does not exist or comes later"
+        assert graph.dt_s is not None or not node.operator.stateful, f"{where} has state in a network without dt"
         types = graph.input_types(node)
+        declared = node.operator.declared()
+        assert declared in (None, *types), f"{where} declares {declared} and reads {types[0]}"
         assert node.type == node.operator.result(*types), f"{where} has type {node.type}, its operator says otherwise"
         roles = node.operator.parameters(*types)
         assert roles.keys() == node.parameters.keys(), (

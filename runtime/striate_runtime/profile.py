@@ -54,6 +54,18 @@ class CoreProfile(msgspec.Struct, frozen=True):
     y: int
     energy_uj: dict[str, float | None]
     counts: dict[str, float]
+    chip: int = 0
+
+
+class LinkProfile(msgspec.Struct, frozen=True):
+    """The messages of one sample that go from the router at (x, y) of a chip to its neighbour."""
+
+    chip: int
+    x: int
+    y: int
+    to_x: int
+    to_y: int
+    messages: float
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -83,6 +95,7 @@ class Profile(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     layers: tuple[LayerProfile, ...] = ()
     cores: tuple[CoreProfile, ...] = ()
+    links: tuple[LinkProfile, ...] = ()
     counts: dict[str, float] = {}
     fallback: str | None = None
     notes: tuple[str, ...] = ()

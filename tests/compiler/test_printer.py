@@ -31,6 +31,7 @@ NAMES = st.one_of(
 
 def single(case: Case) -> Graph:
     graph = Graph("one operator")
+    graph.dt_s = 1e-3 if case.operator.stateful else None
     for index, type in enumerate(case.inputs):
         graph.add_input(f"in.{index}", type)
     graph.add("y", case.operator, list(graph.inputs))
@@ -48,6 +49,7 @@ def test_every_case_of_every_operator_comes_back(case: Case) -> None:
 def graphs(draw: st.DrawFn) -> Graph:
     """A graph of cases put side by side and in chains, with odd names for values and parameters."""
     graph = Graph(draw(NAMES))
+    graph.dt_s = draw(st.sampled_from([1e-3, 5e-6, 0.00125]))
     for _ in range(draw(st.integers(1, 6))):
         _, case = draw(st.sampled_from(CASES))
         operands: list[str] = []

@@ -59,6 +59,7 @@ def _network(compilation: Compilation) -> dict[str, object]:
         "parameters": trained,
         "macs": macs,
         "operations": operations,
+        "dt_s": graph.dt_s,
         "weights": "random" if compilation.weights_are_random else "given",
         "layers": layers,
     }
@@ -85,11 +86,15 @@ def _verdict(compilation: Compilation, machine: Machine) -> dict[str, object]:
 
 
 def _print(network: dict[str, object], verdicts: list[dict[str, object]]) -> None:
+    from striate.operators.units import write_quantity
+
     inputs, outputs = (", ".join(f"{n}: {t}" for n, t in network[k].items()) for k in ("inputs", "outputs"))  # type: ignore[attr-defined]
     print(f"{network['network']}: {inputs} -> {outputs}")
     print(
         f"  {network['parameters']:,} parameters, {network['macs']:,} MACs, {network['operations']:,} other operations"
     )
+    if network["dt_s"] is not None:
+        print(f"  with time: types and work are those of one step of {write_quantity(network['dt_s'], 'time')}")  # type: ignore[arg-type]
     if network["weights"] == "random":
         print("  no weights named: checked with random ones")
     for verdict in verdicts:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +15,8 @@ from striate.cli.arguments import Calibration, Data, Json, NoFallback, OneMachin
 if TYPE_CHECKING:
     from striate.cli.console import Progress
     from striate.tensor import Array
-    from striate_runtime.profile import Profile
+    from striate_runtime.device import Device
+    from striate_runtime.profile import CoreProfile, LayerProfile, Profile
     from striate_runtime.program import Program
 
 ModelOrProgram = Annotated[
@@ -82,6 +84,14 @@ def profile(
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-layer table as CSV.")
     ] = None,
+    cores: Annotated[
+        bool, typer.Option("--cores", help="Show the per-core table too; with --csv, write it instead.")
+    ] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Add NeuroBench's metrics, and stricter ones.")] = False,
+    mesh: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Write a picture of the chip: cores, and traffic on links.")
+    ] = None,
+    colour: Annotated[str, typer.Option(help="What colours a core there: layer, load or energy.")] = "layer",
     json: Json = False,
 ) -> None:
     """What running a network takes: latency, energy as a stack, memory, by layer; every figure with its basis."""
@@ -89,20 +99,69 @@ def profile(
 
     from striate.cli import console
     from striate.cli.arguments import writable, write_text
+    from striate.cli.metrics import metrics_table
+    from striate.diagnostics import CompileError, Diagnostic
     from striate_runtime import open_device
-    from striate_runtime.report.table import profile_table
+    from striate_runtime.report.mesh import COLOURS, mesh_svg
+    from striate_runtime.report.table import cores_table, profile_table
 
+    _known_colour(colour, tuple(COLOURS))
     writable(table)
+    writable(mesh)
     with console.progress() as progress:
         program, inputs, _ = prepare(model, data, on, samples, weights, calibration, progress)
         with open_device(program, fallback=not no_fallback, progress=progress) as device:
             _, measured = device.profile(inputs)
+            found = _metrics(model, program, device, inputs, on, weights, calibration) if metrics else None
+    if (cores or mesh) and not measured.cores:
+        raise CompileError(Diagnostic("bad-machine", f"'{program.machine}' has no cores to show"))
     if table:
-        write_text(table, _csv(measured))
+        write_text(table, _csv(measured, measured.cores if cores else measured.layers))
+    if mesh:
+        write_text(mesh, mesh_svg(measured, colour))
     if json:
-        console.print_json({"format": 1, **msgspec.to_builtins(measured)})
+        extra = {"metrics": found} if metrics else {}
+        console.print_json({"format": 1, **msgspec.to_builtins(measured), **extra})
     else:
-        console.show(profile_table(measured))
+        console.show(
+            profile_table(measured),
+            *([cores_table(measured)] if cores else []),
+            *([metrics_table(found)] if found else []),
+        )
+
+
+def _known_colour(colour: str, legal: tuple[str, ...]) -> None:
+    from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+
+    if colour not in legal:
+        help = did_you_mean(colour, legal) or f"it is one of {', '.join(legal)}"
+        raise CompileError(Diagnostic("unknown-colour", f"a core has no '{colour}' to be coloured by", help=help))
+
+
+def _metrics(
+    model: Path,
+    program: Program,
+    device: Device,
+    inputs: dict[str, Array],
+    on: str | None,
+    weights: str | None,
+    calibration: Path | None,
+) -> dict[str, Any]:
+    from striate.cli.arguments import machines
+    from striate.cli.metrics import metrics_of_graph, metrics_of_spikes
+    from striate.diagnostics import CompileError, Diagnostic
+    from striate.pipeline import read
+    from striate.targets import find
+
+    if program.target == "neuromorphic" and program.body["coding"] != "graded":
+        return metrics_of_spikes(program, device.trace(inputs))
+    if model.suffix == ".zip":
+        message = f"'{model}' is compiled: without its network the metrics cannot be told"
+        raise CompileError(Diagnostic("bad-machine", message, help="give the .striate file"))
+    compilation = read(model, weights=weights, calibration=calibration)
+    machine, *_ = machines(compilation, [on] if on else None, default=("gpu",))
+    target, _, options = find(machine)
+    return metrics_of_graph(compilation, target.computes_in_integers(options), inputs)
 
 
 def prepare(
@@ -167,15 +226,18 @@ def _compile(
     return lower(compilation, machine, progress=progress), data
 
 
-def _csv(profile: Profile) -> str:
-    counts = list(dict.fromkeys(name for layer in profile.layers for name in layer.counts))
+def _csv(profile: Profile, rows: Sequence[LayerProfile | CoreProfile]) -> str:
+    from striate_runtime.profile import CoreProfile
+
+    counts = list(dict.fromkeys(name for row in rows for name in row.counts))
     parts = list(profile.energy_uj.stack)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["layer", "operator", "latency_us", *(f"energy_uj_{part}" for part in parts), *counts])
-    for layer in profile.layers:
-        energies = [layer.energy_uj.get(part) for part in parts]
-        writer.writerow(
-            [layer.layer, layer.operator, layer.latency_us, *energies, *(layer.counts.get(n) for n in counts)]
-        )
+    energies = [f"energy_uj_{part}" for part in parts]
+    by_core = any(isinstance(row, CoreProfile) for row in rows)
+    own = ("core", "layer", "chip", "x", "y") if by_core else ("layer", "operator", "latency_us")
+    writer.writerow([*own, *energies, *counts])
+    for row in rows:
+        spent = [row.energy_uj.get(part) for part in parts]
+        writer.writerow([*(getattr(row, name) for name in own), *spent, *(row.counts.get(name) for name in counts)])
     return text.getvalue()

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
-from striate.language.values import Value
+from striate.language.values import Quantity, Value
 from striate.operators.schema import Operator
+from striate.operators.units import example_of
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute: its annotation, the bare words it takes, whether it may be `none`, whether it must be given."""
+    """One attribute: its annotation, its bare words, whether it may be `none` or must be given, what it measures."""
 
     name: str
     kind: Any
     words: tuple[str, ...]
     optional: bool
     required: bool
+    unit: str | None = None
 
 
 class MisfitError(Exception):
@@ -39,6 +41,7 @@ def attributes_of(operator: type[Operator]) -> dict[str, Attribute]:
             (*words.get(field.name, ()), *_literals(hints[field.name])),
             type(None) in _members(hints[field.name]),
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING,
+            operator.UNITS.get(field.name),
         )
         for field in dataclasses.fields(operator)
         if field.init
@@ -53,11 +56,17 @@ def fit(attribute: Attribute, value: Value | str) -> Any:
         if value == "none" and attribute.optional:
             return None
         raise MisfitError
+    if attribute.unit is not None:
+        if isinstance(value, Quantity) and value.kind == attribute.unit:
+            return value.value
+        raise MisfitError
     return _fit(attribute.kind, value)
 
 
 def wanted(attribute: Attribute) -> str:
     """What the attribute takes, in words: `a whole number or a tuple of 2 whole numbers`."""
+    if attribute.unit is not None:
+        return example_of(attribute.unit)
     kinds = [
         _KINDS.get(kind) or _tuple(kind)
         for kind in _members(attribute.kind)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from striate.diagnostics import CompileError, Diagnostic, Source, Span
 from striate.language import syntax
 from striate.language.tokens import span_of
+from striate.operators.units import KIND_OF, to_si
 
 if TYPE_CHECKING:
     from lark import Token, Tree
 
 Children = list[Any]
 _MOST_DIGITS = 18
+_QUANTITY = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)(?P<unit>[A-Za-z_][A-Za-z0-9_]*)")
 
 
 def build_file(source: Source, tree: Tree[Token]) -> syntax.File:
@@ -86,6 +89,20 @@ class _Builder:
         self.mistakes.append(Diagnostic("bad-arithmetic", message, span_of(self.source, token)))
         return 1
 
+    def quantity(self, token: Token) -> syntax.Quantity:
+        """A number with its unit, in SI units."""
+        span = span_of(self.source, token)
+        number, unit = _number_and_unit(token)
+        if unit in KIND_OF:
+            value = to_si(number, unit)
+            if value < float("inf"):
+                return syntax.Quantity(value, KIND_OF[unit], str(token), span)
+            self.mistakes.append(Diagnostic("bad-arithmetic", f"{token} is too large", span))
+        else:
+            help = f"units are {', '.join(KIND_OF)}; a plain number is '{number}', and a name starts with a letter"
+            self.mistakes.append(Diagnostic("wrong-unit", f"there is no unit '{unit}': '{token}'", span, help=help))
+        return syntax.Quantity(1.0, "time", str(token), span)
+
     def float(self, token: Token) -> float:
         """A FLOAT's value."""
         value = float(token)
@@ -94,6 +111,12 @@ class _Builder:
                 Diagnostic("bad-arithmetic", f"the number {token} is too large", span_of(self.source, token))
             )
         return value
+
+
+def _number_and_unit(text: str) -> tuple[str, str]:
+    parts = _QUANTITY.fullmatch(text)
+    assert parts is not None, f"'{text}' is a number and a word"
+    return parts["number"], parts["unit"]
 
 
 def _block(b: _Builder, children: Children, span: Span) -> syntax.Block:
@@ -108,7 +131,15 @@ def _parameter(b: _Builder, children: Children, span: Span) -> syntax.Parameter:
 def _network(b: _Builder, children: Children, span: Span) -> syntax.Network:
     _, name, *rest, body = children
     inputs = tuple(child for child in rest if isinstance(child, syntax.Input))
-    return syntax.Network(name, inputs, tuple(rest[len(inputs) :]), body, span)
+    time_steps = tuple(child for child in rest if isinstance(child, syntax.TimeStep))
+    results = tuple(child for child in rest if isinstance(child, syntax.Result))
+    return syntax.Network(name, inputs, time_steps, results, body, span)
+
+
+def _time_step(b: _Builder, children: Children, span: Span) -> syntax.TimeStep:
+    name, quantity = children
+    b.expect(name, "dt")
+    return syntax.TimeStep(b.name(name), b.quantity(quantity), span)
 
 
 def _input(b: _Builder, children: Children, span: Span) -> syntax.Input:
@@ -170,6 +201,7 @@ RULES: dict[str, Callable[[_Builder, Children, Span], Any]] = {
     "parameter": _parameter,
     "network": _network,
     "input": _input,
+    "time_step": _time_step,
     "result": lambda b, c, span: syntax.Result(c[0], c[-1], span),
     "compare": lambda b, c, span: syntax.Compare(tuple(c[1:]), span),
     "setting": lambda b, c, span: syntax.Setting(b.name(c[0]), b.string(c[1]), span),
@@ -194,6 +226,7 @@ RULES: dict[str, Callable[[_Builder, Children, Span], Any]] = {
     "chain": _chain,
     "integer": lambda b, c, span: syntax.Literal(b.integer(c[0]), span),
     "float": lambda b, c, span: syntax.Literal(b.float(c[0]), span),
+    "quantity": lambda b, c, span: b.quantity(c[0]),
     "truth": lambda b, c, span: syntax.Literal(c[0].type == "TRUE", span),
     "reference": lambda b, c, span: syntax.Reference(c[0], span),
     "property": _property,

@@ -10,7 +10,7 @@ from striate.diagnostics import Diagnostic, Note, Span, did_you_mean
 from striate.language import syntax
 from striate.language.attributes import Attribute, MisfitError, attributes_of, fit, wanted
 from striate.language.scope import Mistakes, Scope, StatementError
-from striate.language.values import Several, Tensor, Value, describe
+from striate.language.values import Quantity, Several, Tensor, Value, describe, write
 from striate.operators import OPERATORS
 from striate.operators.schema import Operator, OperatorError
 from striate.tensor import MOST_ELEMENTS, TensorType
@@ -155,7 +155,12 @@ class Matcher:
             is_now = f"the word {given}" if isinstance(given, str) else describe(given)
             message = f"{attribute.name} of {self.operator.name} is {wanted(attribute)}, not {is_now}"
             help = did_you_mean(given, attribute.words) if isinstance(given, str) else None
-            raise self._complain("bad-attribute", message, expression.span, help) from None
+            code = "bad-attribute"
+            if isinstance(given, Quantity):
+                code = "wrong-unit"
+            elif attribute.unit is not None and isinstance(given, (int, float)):
+                code, help = "missing-unit", f"a unit stands directly after the number: '{write(given)}ms'"
+            raise self._complain(code, message, expression.span, help) from None
 
     def _bare_word(self, attribute: Attribute, value: syntax.Expression) -> str | None:
         """The word that `value` is to this attribute: a legal one, or a name that stands for nothing here."""

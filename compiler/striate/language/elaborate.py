@@ -12,8 +12,9 @@ from striate.language.experiment import Experiment, elaborate_experiment
 from striate.language.expressions import Expressions, TooLargeError
 from striate.language.file_rules import Items, check_names, sort_items
 from striate.language.naming import Statement
-from striate.language.scope import Mistakes, Scope, StatementError, definitions, names_defined
+from striate.language.scope import Mistakes, Scope, StatementError, definitions, loops, names_defined
 from striate.language.values import Several, Tensor, Value, describe
+from striate.operators.units import example_of
 from striate.tensor import DTYPES, MOST_ELEMENTS, DType, TensorType
 from striate.weights import WeightsDeclaration
 
@@ -47,17 +48,19 @@ class _Elaborator:
         self.items = items
         self.syntax = items.network
         self.mistakes = mistakes
-        self.expressions = Expressions(items.blocks, mistakes, self.apply_block)
+        self.dt_s = self._time_step()
+        self.expressions = Expressions(items.blocks, mistakes, self.apply_block, self.dt_s)
         self.weights: WeightsDeclaration | None = None
 
     def network(self, experiment: Experiment) -> Elaborated | None:
         """The whole network, or None where there were mistakes."""
-        scope = Scope("", definitions(self.syntax.body))
+        scope = self._scope("", self.syntax.body)
         inputs = [tensor for given in self.syntax.inputs if (tensor := self._input(given, scope))]
         try:
             self.body(self.syntax.body, scope)
         except TooLargeError:
             return None
+        self.expressions.forwards.resolve(self.mistakes)
         outputs = self._outputs(scope)
         if self.mistakes.found:
             return None
@@ -84,7 +87,7 @@ class _Elaborator:
             statement.name if last else self.expressions.names.fresh(f"{statement.name}.{block.name.text}", statement)
         )
         note = Note(f"in the block '{block.name.text}', applied here", call.callee.span)
-        scope = Scope(f"{name}.", definitions(block.body), (note, *statement.scope.trace))
+        scope = self._scope(f"{name}.", block.body, (note, *statement.scope.trace))
         self._define_parameters(block, call, arguments, scope, statement)
         self.body(block.body, scope)
         results: list[Tensor] = []
@@ -218,6 +221,19 @@ class _Elaborator:
 
     # -- inputs and results
 
+    def _scope(self, prefix: str, body: tuple[syntax.Statement, ...], trace: tuple[Note, ...] = ()) -> Scope:
+        return Scope(prefix, definitions(body), trace, loops=loops(body) if self.dt_s is not None else frozenset())
+
+    def _time_step(self) -> float | None:
+        """dt in seconds, or None for a network without time."""
+        for step in self.syntax.time_steps:
+            if step.quantity.kind != "time" or step.quantity.value == 0:
+                message = f"dt is {example_of('time')}, more than 0; not {step.quantity.text}"
+                self.mistakes.add(Diagnostic("wrong-unit", message, step.quantity.span))
+        for second in self.syntax.time_steps[1:]:
+            self.mistakes.add(Diagnostic("name-used-twice", "'dt' is given twice", second.span))
+        return self.syntax.time_steps[0].quantity.value if self.syntax.time_steps else None
+
     def _input(self, given: syntax.Input, scope: Scope) -> Tensor | None:
         dtype: DType | None = next((dtype for dtype in DTYPES if dtype == given.dtype.text), None)
         if dtype is None:
@@ -265,6 +281,7 @@ class _Elaborator:
 
     def _graph(self, inputs: list[Tensor], outputs: dict[str, str]) -> Graph:
         graph = Graph(self.syntax.name.text)
+        graph.dt_s = self.dt_s
         for tensor in inputs:
             graph.add_input(tensor.name, tensor.type)
         for application in self.expressions.applications:

@@ -13,7 +13,8 @@ from striate.language.calls import Matcher, type_of, unknown_operator
 from striate.language.naming import Application, Names, Statement
 from striate.language.scope import Mistakes, StatementError
 from striate.language.splitting import split
-from striate.language.values import SIZES, Number, Several, Tensor, Value, describe, is_whole
+from striate.language.time import Forwards, check_time
+from striate.language.values import SIZES, Number, Quantity, Several, Tensor, Value, describe, is_whole
 from striate.operators import OPERATORS
 from striate.operators.schema import Operator
 
@@ -44,10 +45,14 @@ class TooLargeError(Exception):
 class Expressions:
     """Evaluates expressions. `last`: the expression is the whole of its statement and takes the statement's name."""
 
-    def __init__(self, blocks: dict[str, syntax.Block], mistakes: Mistakes, apply_block: ApplyBlock) -> None:
+    def __init__(
+        self, blocks: dict[str, syntax.Block], mistakes: Mistakes, apply_block: ApplyBlock, dt_s: float | None
+    ) -> None:
         self.blocks = blocks
         self.mistakes = mistakes
         self.apply_block = apply_block
+        self.dt_s = dt_s
+        self.forwards = Forwards()
         self.names = Names(mistakes)
         self.applications: list[Application] = []
         self.steps = 0
@@ -142,9 +147,12 @@ class Expressions:
         )
         match = matcher.match(piped, arguments)
         applied, type, roles = matcher.apply(match)
+        check_time(self, applied, callee, match.spans, statement)
         name = self.node_name(operator.name, statement, last)
         operands = tuple(operand.name for operand in match.operands)
-        self.note(Application(name, applied, operands, type, roles, match.chosen, callee.span), statement)
+        application = Application(name, applied, operands, type, roles, match.chosen, callee.span)
+        self.note(application, statement)
+        self.forwards.note_reader(application)
         return Tensor(name, type)
 
     def node_name(self, label: str, statement: Statement, last: bool) -> str:
@@ -201,6 +209,10 @@ class Expressions:
 
 def _literal(e: Expressions, x: syntax.Literal, statement: Statement, last: bool) -> Value:
     return x.value
+
+
+def _quantity(e: Expressions, x: syntax.Quantity, statement: Statement, last: bool) -> Value:
+    return Quantity(x.value, x.kind, x.text)
 
 
 def _reference(e: Expressions, x: syntax.Reference, statement: Statement, last: bool) -> Value:
@@ -283,7 +295,7 @@ def _call(e: Expressions, x: syntax.Call, statement: Statement, last: bool) -> V
 
 
 def _pipe(e: Expressions, x: syntax.Pipe, statement: Statement, last: bool) -> Value:
-    value = e.evaluate(x.source, statement)
+    value = e.forwards.operand(e, x, statement) or e.evaluate(x.source, statement)
     for stage in x.stages:
         value = e.stage(stage, (value,), statement, last and stage is x.stages[-1])
     return value
@@ -291,6 +303,7 @@ def _pipe(e: Expressions, x: syntax.Pipe, statement: Statement, last: bool) -> V
 
 RULES: dict[type, Callable[[Expressions, Any, Statement, bool], Value]] = {
     syntax.Literal: _literal,
+    syntax.Quantity: _quantity,
     syntax.Reference: _reference,
     syntax.Property: _property,
     syntax.Tuple: _tuple,

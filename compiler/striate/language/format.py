@@ -119,7 +119,10 @@ def _write(line: _Line, row: list[tuple[int, Token]], brackets: list[str]) -> No
         if token.type == "COMMENT":
             line.comment = _comment(token)
             continue
-        if before is not None and _spaced(before_that, before, token, bool(brackets) and brackets[-1] != "LBRACE"):
+        in_call = bool(brackets) and brackets[-1] != "LBRACE"
+        if brackets == ["LPAR"] and "dt" in (before, before_that):  # a network's time step: dt = 1ms
+            in_call = False
+        if before is not None and _spaced(before_that, before, token, in_call):
             line.words += " "
         if token.type == "EQUAL" and line.equal is None and outside and len(brackets) == level and _assigns(row):
             line.equal = len(line.words)

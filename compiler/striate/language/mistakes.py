@@ -32,11 +32,8 @@ def explain_token(source: Source, token: Token, next: str, expected: Collection[
     """What is wrong with `token`, given the kind of the next one and the terminals that would have been legal."""
     span = span_of(source, token)
     if token.type == "UNITS":
-        number = token.rstrip("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        message = f"units are not used here: '{token}'"
-        return Diagnostic(
-            "syntax-error", message, span, help=f"write a plain number ('{number}'); a name starts with a letter"
-        )
+        message = f"a number with a unit cannot stand here: '{token}'"
+        return Diagnostic("syntax-error", message, span, help="a size is a plain number; a name starts with a letter")
     if token.type == "UNCLOSED_STRING":
         return Diagnostic(
             "syntax-error", "this string is not closed", span, help="a string ends on its own line, with '\"'"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import networkx as nx
+
 from striate.diagnostics import Diagnostic, Note, Span, did_you_mean
 from striate.language import syntax
 from striate.language.values import Value
@@ -44,13 +46,14 @@ class Scope:
     """The names of one network, of one application of a block, or of one round of a repeat.
 
     `prefix` is put before node names (`layer1.0.`); `definitions` are all names that the body defines anywhere;
-    `trace` says how one came here.
+    `trace` says how one came here. `loops` are the names that depend on themselves (a network with dt only).
     """
 
     prefix: str
     definitions: dict[str, Span]
     trace: tuple[Note, ...] = ()
     parent: Scope | None = None
+    loops: frozenset[str] = frozenset()
     names: dict[str, Binding] = field(default_factory=dict[str, Binding])
 
     def find(self, name: str) -> Binding | None:
@@ -67,7 +70,7 @@ class Scope:
 
     def inner(self, note: Note) -> Scope:
         """The scope of one round of a repeat."""
-        return Scope(self.prefix, {}, (note, *self.trace), self)
+        return Scope(self.prefix, {}, (note, *self.trace), self, self.loops)
 
     def define(self, name: syntax.Name, value: Value | None, mistakes: Mistakes) -> None:
         """Bind a name. A second definition is a mistake; the first one stays."""
@@ -88,14 +91,22 @@ class Scope:
                 raise StatementError
             return binding.value
         later = self._definition(name.text)
+        note = Note("it is defined here", later)
+        if later is not None and name.text in self.loops:
+            message = f"'{name.text}' depends on itself within one step"
+            help = f"read it one step later: '{name.text} |> delay(1, size=(...))'"
+            raise mistakes.add(Diagnostic("loop-without-delay", message, name.span, (note, *self.trace), help))
         if later is not None and later.start >= name.span.start:
-            note = Note("it is defined here", later)
             message = f"'{name.text}' is used before it is defined"
             raise mistakes.add(Diagnostic("used-before-definition", message, name.span, (note, *self.trace)))
         notes = (Note("it is defined only here, in a branch that is not taken", later),) if later else ()
         help = None if later else did_you_mean(name.text, self.visible())
         message = f"there is no value '{name.text}'"
         raise mistakes.add(Diagnostic("unknown-name", message, name.span, (*notes, *self.trace), help))
+
+    def is_defined_later(self, name: syntax.Name) -> bool:
+        """Whether a name has no value yet and will be defined further down, or by the statement that reads it."""
+        return self.find(name.text) is None and self._definition(name.text) is not None
 
     def _definition(self, name: str) -> Span | None:
         if name in self.definitions or self.parent is None:
@@ -122,3 +133,14 @@ def definitions(body: Iterable[syntax.Statement]) -> dict[str, Span]:
     for name in names_defined(body):
         found.setdefault(name.text, name.span)
     return found
+
+
+def loops(body: Iterable[syntax.Statement]) -> frozenset[str]:
+    """The names that depend on themselves, through whatever statements of the body."""
+    reads: nx.DiGraph[str] = nx.DiGraph()
+    for item in syntax.walk(tuple(body)):
+        if isinstance(item, syntax.Assignment):
+            sources = [inner.name.text for inner in syntax.walk(item.value) if isinstance(inner, syntax.Reference)]
+            reads.add_edges_from((source, target.text) for source in sources for target in item.targets)
+    cycles = [part for part in nx.strongly_connected_components(reads) if len(part) > 1]
+    return frozenset(name for part in cycles for name in part) | {a for a, b in reads.edges if a == b}

@@ -39,6 +39,16 @@ class Literal:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """`20ms`: a number and a unit; `value` is in SI units, `kind` what it measures."""
+
+    value: float
+    kind: str
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
 class Reference:
     """A name read as a value, or a bare word such as `same`, or a quoted parameter name."""
 
@@ -138,7 +148,9 @@ class Pipe:
 
 
 Stage: TypeAlias = Call | Repeat
-Expression: TypeAlias = Literal | Reference | Property | Tuple | Prefix | Chain | Logic | Choice | Call | Pipe
+Expression: TypeAlias = (
+    Literal | Quantity | Reference | Property | Tuple | Prefix | Chain | Logic | Choice | Call | Pipe
+)
 
 # -- statements
 
@@ -216,6 +228,15 @@ class Input:
 
 
 @dataclass(frozen=True)
+class TimeStep:
+    """`dt = 1ms`."""
+
+    name: Name
+    quantity: Quantity
+    span: Span
+
+
+@dataclass(frozen=True)
 class Result:
     """`logits`, or `logits = fc` where the value has another name."""
 
@@ -226,10 +247,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Network:
-    """`network n(x: f32[1, 28, 28]) -> y { ... }`."""
+    """`network n(x: f32[1, 28, 28]) -> y { ... }`, or with `dt = 1ms` after the inputs."""
 
     name: Name
     inputs: tuple[Input, ...]
+    time_steps: tuple[TimeStep, ...]
     results: tuple[Result, ...]
     body: tuple[Statement, ...]
     span: Span

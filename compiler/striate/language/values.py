@@ -24,8 +24,17 @@ class Several:
     by: str
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """A number with a unit: `value` in SI units, `kind` what it measures, `text` as it was written."""
+
+    value: float
+    kind: str
+    text: str
+
+
 Number: TypeAlias = int | float | bool
-Value: TypeAlias = Tensor | Several | Number | tuple[Number, ...]
+Value: TypeAlias = Tensor | Several | Quantity | Number | tuple[Number, ...]
 
 SIZES: dict[int, dict[str, int]] = {
     1: {"channels": 0},
@@ -46,6 +55,8 @@ def describe(value: Value) -> str:
         return f"the tensor '{value.name}' ({value.type})"
     if isinstance(value, Several):
         return f"the {len(value.values)} results of '{value.by}'"
+    if isinstance(value, Quantity):
+        return f"the {value.kind} {value.text}"
     if isinstance(value, tuple):
         return f"the tuple {write(value)}"
     return write(value) if isinstance(value, bool) else f"the number {write(value)}"

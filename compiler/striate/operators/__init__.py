@@ -5,10 +5,12 @@ from striate.operators.arithmetic import Add, Div, Mul, Sub
 from striate.operators.constant import Constant
 from striate.operators.convolution import Conv1d, Conv2d
 from striate.operators.linear import Linear, Matmul
+from striate.operators.neurons import CubaLif, IntegrateAndFire, LeakyIntegrator, Lif, SigmaDelta
 from striate.operators.normalization import BatchNorm, LogSoftmax, Softmax
 from striate.operators.pointwise import Clip, LeakyRelu, Prelu, Relu, Relu6
 from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d, SumPool2d
 from striate.operators.quantized import Dequantize, Lookup, Quantize, Requantize
+from striate.operators.readout import Delay, Last, SpikeCount, SumOverTime
 from striate.operators.reduction import Argmax, ReduceMax, ReduceMean, ReduceSum
 from striate.operators.resampling import Upsample
 from striate.operators.schema import Operator
@@ -62,5 +64,14 @@ OPERATORS: dict[str, type[Operator]] = {
         Requantize,
         Dequantize,
         Lookup,
+        IntegrateAndFire,
+        Lif,
+        CubaLif,
+        LeakyIntegrator,
+        SigmaDelta,
+        Delay,
+        SpikeCount,
+        SumOverTime,
+        Last,
     )
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 from striate.operators import OPERATORS
 from striate.operators.schema import Case, Operator
+from striate.operators.units import write_quantity
 
 _HEAD = """\
 # Operators
@@ -17,7 +19,8 @@ Generated from the operator table by `python -m striate.operators.document > spe
 Shapes in brackets such as `f32[3, 224, 224]` leave out the batch, `[N, C, H, W]` counts it. An attribute that names a
 dimension counts the batch too, as PyTorch does: 1 is the channels, and 0, the batch, is never legal. Attributes are
 positional in the order given. f16 is computed in f32 and rounded once. Integers are exact; a sum beyond i32 wraps
-modulo 2^32. MACs are multiply-accumulates for one sample, operations all other arithmetic.
+modulo 2^32. MACs are multiply-accumulates for one sample, operations all other arithmetic. Neurons, delay and readouts
+have state and stand in networks with dt; their work is that of one step.
 """
 
 
@@ -54,6 +57,7 @@ def _attributes(operator: type[Operator]) -> Iterator[str]:
     for field in dataclasses.fields(operator):
         words = operator.WORDS.get(field.name, ())
         kinds = [kind for kind in str(field.type).split(" | ") if kind not in ("None", "str")]
+        kinds = [operator.UNITS[field.name]] if field.name in operator.UNITS else kinds
         takes = " or ".join([f"`{kind}`" for kind in kinds] + [f"`{word}`" for word in words])
         default = {dataclasses.MISSING: "required", None: "left out"}.get(field.default) or f"`{_word(field.default)}`"
         yield f"| `{field.name}` | {takes} | {default} |"
@@ -62,7 +66,7 @@ def _attributes(operator: type[Operator]) -> Iterator[str]:
 def _case(case: Case) -> str:
     operator, inputs = case.operator, case.inputs
     given = [
-        f"{field.name}={_word(value)}"
+        f"{field.name}={_given(operator, field.name, value)}"
         for field in dataclasses.fields(operator)
         if (value := getattr(operator, field.name)) != field.default
     ]
@@ -82,6 +86,10 @@ def _case(case: Case) -> str:
 
 def _first_line(operator: type[Operator]) -> str:
     return inspect.cleandoc(operator.__doc__ or "").split("\n")[0].replace("|", "\\|")
+
+
+def _given(operator: Operator, attribute: str, value: Any) -> str:
+    return write_quantity(value, operator.UNITS[attribute]) if attribute in operator.UNITS else _word(value)
 
 
 def _word(value: object) -> str:

@@ -70,6 +70,14 @@ class Operator:
     """Roles that are measured, not learnt (a running mean): published parameter counts leave them out."""
     WORDS: ClassVar[dict[str, tuple[str, ...]]] = {}
     """The legal words of each word-valued attribute."""
+    UNITS: ClassVar[dict[str, str]] = {}
+    """What each attribute with a unit measures (`time`); its value is in SI units (seconds). See units.py."""
+    stateful: ClassVar[bool] = False
+    """Whether it keeps something from step to step, and so needs a network with dt. See stateful.py."""
+    reads_out: ClassVar[bool] = False
+    """Whether its value is wanted after the last step only: it has no T outside."""
+    breaks_cycles: ClassVar[bool] = False
+    """Whether its result is known before its operand: the only operator through which a cycle may close."""
 
     def __post_init__(self) -> None:
         """Raises OperatorError for an attribute that is illegal whatever the operands."""
@@ -93,6 +101,10 @@ class Operator:
         shape = self.shape(*(t.shape for t in inputs))
         dtypes: list[DType] = [t.dtype for t in inputs]
         return TensorType(self.dtype(*dtypes), shape)
+
+    def declared(self) -> TensorType | None:
+        """The type of an operand that is defined further down, where the text states it (`delay`)."""
+        return None
 
     def reference(self, *inputs: Array, **parameters: Array) -> Array:
         """The meaning, in numpy: operands and result are `[N, *shape]`. Floats keep the operands' precision."""

@@ -16,13 +16,18 @@ def fold_constants(graph: Graph) -> int:
     """Compute, once and here, every node whose operands are all constants.
 
     Benefit: no work at run time. Sound because an operator is a function of its operands and parameters; floats are
-    computed in double precision. Holds off where a weight is not loaded, and where the result would take a megabyte
-    more than what it is made from (an enlarged image, say): it is cheaper to compute than to ship.
+    computed in double precision. Holds off for an operator with state, which changes from step to step, where a weight
+    is not loaded, and where the result would take a megabyte more than what it is made from (an enlarged image, say):
+    it is cheaper to compute than to ship.
     """
     folded = 0
     for name in [node.name for node in graph.topological()]:
         node = graph.node(name)
-        if not node.inputs or not all(_is_constant(graph, operand) for operand in node.inputs):
+        if (
+            not node.inputs
+            or node.operator.stateful
+            or not all(_is_constant(graph, operand) for operand in node.inputs)
+        ):
             continue
         operands = [graph.value(graph.node(operand), "value") for operand in node.inputs]
         parameters = {role: graph.value(node, role) for role in node.parameters}

@@ -20,10 +20,6 @@ def remove_dead_nodes(graph: Graph) -> int:
     Benefit: work and weights that nobody reads. Sound because operators have no effects besides their result. Inputs
     stay, read or not: they are the network's signature.
     """
-    removed = 0
-    for node in reversed(graph.topological()):
-        if not graph.users(node.name) and not graph.is_output(node.name):
-            graph.remove(node.name)
-            removed += 1
+    removed = graph.keep_only(graph.upstream(graph.outputs.values()))
     graph.drop_unused_parameters()
     return removed

@@ -21,18 +21,23 @@ def remove_identities(graph: Graph) -> int:
     flatten of a vector, reshape to the same shape, permute to the same order, slice of everything, pad by nothing,
     upsample by 1, concat of one tensor, a pool whose window is one pixel, adaptive_avg_pool2d to the same size, an
     addition of 0, a product with 1. Benefit: no copy. Sound on every number (x + 0 turns -0 into 0, which compare
-    equal). Holds off where the constant widens the shape.
+    equal). Holds off where the constant widens the shape, and for a delay that would come to read itself.
     """
     removed = 0
     for name in [node.name for node in graph.topological()]:
         node = graph.node(name)
         rule = _RULES.get(node.operator.name)
         operand = rule(graph, node) if rule else None
-        if operand is not None and graph.type_of(operand) == node.type:
+        if operand is not None and graph.type_of(operand) == node.type and not _is_loop(graph, node, operand):
             graph.redirect(name, operand)
             graph.remove(name)
             removed += 1
     return removed
+
+
+def _is_loop(graph: Graph, node: Node, operand: str) -> bool:
+    producer = graph.producer(operand)
+    return producer is not None and node.name in producer.inputs
 
 
 def _same_type(graph: Graph, node: Node) -> str | None:

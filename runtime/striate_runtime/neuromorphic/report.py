@@ -32,6 +32,7 @@ from striate_runtime.neuromorphic.counts import (
     Totals,
 )
 from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
+from striate_runtime.neuromorphic.links import link_traffic
 from striate_runtime.neuromorphic.timing import barrier_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
@@ -91,11 +92,12 @@ class Reporter:
                 )
             ),
             cores=tuple(
-                CoreProfile(core.index, layer, core.x, core.y, energy, _named(row))
+                CoreProfile(core.index, layer, core.x, core.y, energy, _named(row), core.chip)
                 for core, layer, energy, row in zip(
                     network.body.cores, mapping.core_layer, core_energies, cores.tolist(), strict=True
                 )
             ),
+            links=link_traffic(network.body.cores, mapping, run.totals),
             counts=_total_counts(run.totals, cores.sum(0).tolist()),
             notes=(*network.body.uncounted, *assumed_note(chip, chip.title)),
             versions={"python": platform.python_version(), "numpy": np.__version__},

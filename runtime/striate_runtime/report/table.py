@@ -63,6 +63,20 @@ def _layers(profile: Profile) -> Table:
     return table
 
 
+def cores_table(profile: Profile) -> Table:
+    """A row per core, per sample; what is 0 on every core has no column."""
+    table = Table(title="by core, per sample", title_justify="left")
+    counts = list(dict.fromkeys(name for core in profile.cores for name, value in core.counts.items() if value))
+    for heading in ("core", "layer", "chip", "x", "y", "energy", *(name.replace("_", " ") for name in counts)):
+        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    for core in profile.cores:
+        known = [value for value in core.energy_uj.values() if value is not None]
+        place = (str(core.core), core.layer, str(core.chip), str(core.x), str(core.y))
+        energy = quantity.energy(sum(known) if known else None)
+        table.add_row(*place, energy, *(quantity.count(core.counts.get(name)) for name in counts))
+    return table
+
+
 def _details(profile: Profile) -> list[Text]:
     """What the device remarked, and what its total leaves out."""
     missing = [f"not counted: {'; '.join(profile.energy_uj.uncounted)}"] if profile.energy_uj.uncounted else []

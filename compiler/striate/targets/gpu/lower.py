@@ -30,6 +30,7 @@ from striate.targets.gpu.lower_reductions import lower_argmax, lower_reduction, 
 from striate.targets.gpu.lower_windows import lower_adaptive_avg_pool2d, lower_pool, lower_upsample
 from striate.targets.gpu.memory_plan import Lifetime, plan_memory
 from striate.targets.gpu.pointwise import POINTWISE
+from striate.targets.time import refuse_time
 from striate.tensor import Array
 from striate_runtime.program.gpu import Buffer, GpuBody
 
@@ -77,8 +78,10 @@ def lower(graph: Graph, precision: Precision, *, default_batch: int = 1) -> Lowe
     """The launches of a graph. The weights must be loaded; for `i8` the graph is the quantized one.
 
     `f16` stores every f32 as f16 and computes sums in f32; inputs and outputs keep the user's types. Raises
-    CompileError[does-not-fit] where a batch holds more numbers than kernels can count.
+    CompileError[does-not-fit] where a batch holds more numbers than kernels can count, [cannot-lower] for a graph
+    with time.
     """
+    refuse_time(graph, "gpu")
     emission = Emission(graph, precision, default_batch)
     for name, type in graph.inputs.items():
         place = emission.new_buffer(name, type.dtype, type.shape, channels_last(len(type.shape)))

@@ -6,6 +6,12 @@ not stand here, is encoded. Tests hold both, so that a line that is no longer tr
 
 from __future__ import annotations
 
+TIME = (
+    "integrate_and_fire", "lif", "cuba_lif", "leaky_integrator", "sigma_delta",
+    "delay", "spike_count", "sum_over_time", "last",
+)  # fmt: skip
+"""Operators with state."""
+
 MOVEMENTS = ("flatten", "reshape", "permute", "concat", "slice", "pad", "upsample")
 """Operators that only renumber neurons (a pad by 0; an upsample to the nearest)."""
 
@@ -24,6 +30,7 @@ _PRODUCT = "a neuron adds up weighted events; it does not multiply two activatio
 _HOST = "it compares or normalises a whole layer, which takes the host; leave it out and apply it to the outputs"
 _CONSTANT = "a constant that is no layer's bias would need neurons that send it"
 _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
+_TIME = "networks with time run in the interpreter only; no coding maps their neurons to a chip yet"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
 
 _CURVES = ("leaky_relu", "prelu", "elu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu")
@@ -47,6 +54,7 @@ _RATE = {
 _BOTH = {
     **dict.fromkeys(("softmax", "log_softmax", "argmax"), _HOST),
     **dict.fromkeys(("mul", "matmul"), _PRODUCT),
+    **dict.fromkeys(TIME, _TIME),
     "constant": _CONSTANT,
     "linear": ROWS,
     "pad": FILLED,

@@ -1,0 +1,286 @@
+"""Neurons: integrate-and-fire with and without leak, and sigma-delta. Equations: spec/neuromorphic.md, "Time"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from striate.operators.rules import require, require_at_least, require_word
+from striate.operators.schema import Case, f32
+from striate.operators.stateful import State, StatefulOperator, keep_after, require_longer_than_step
+from striate.tensor import Array, TensorType
+
+RESETS = ("subtract", "zero")
+ACTIVATIONS = ("none", "relu")
+
+
+@dataclass(frozen=True)
+class IntegrateAndFire(StatefulOperator):
+    """Adds up its input and sends 1 when the sum reaches the threshold, else 0.
+
+    v += x; if v >= threshold: send 1, and v -= threshold (subtract) or v = 0 (zero). For `refractory` steps after a
+    spike v stays as it is, and input is lost.
+    """
+
+    name: ClassVar[str] = "integrate_and_fire"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+
+    threshold: float = 1.0
+    reset: str = "subtract"
+    refractory: int = 0
+
+    def __post_init__(self) -> None:
+        """A positive threshold, a known reset, and no negative number of steps."""
+        _check_firing(self.threshold, self.reset, self.refractory)
+
+    def state(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The potential, and the steps left to rest."""
+        return _potential(inputs[0])
+
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+        """One step."""
+        v = state["v"]
+        return _fire(v, v + inputs[0], state["resting"], self.threshold, self.reset, self.refractory)
+
+    def operations(self, *inputs: TensorType) -> int:
+        """An addition, a comparison and a reset for each neuron."""
+        return 3 * inputs[0].elements
+
+    @classmethod
+    def cases(cls) -> tuple[Case, ...]:
+        """Each attribute."""
+        return (
+            Case(cls(), (f32(3, 4, 4),), "defaults"),
+            Case(cls(0.5, "zero"), (f32(5),), "reset to zero"),
+            Case(cls(1.0, "subtract", 2), (f32(5),), "refractory"),
+        )
+
+
+@dataclass(frozen=True)
+class Lif(StatefulOperator):
+    """A leaky integrate-and-fire neuron: v = exp(-dt / tau) * v + x; threshold, reset and refractory as there."""
+
+    name: ClassVar[str] = "lif"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
+
+    tau: float
+    threshold: float = 1.0
+    reset: str = "subtract"
+    refractory: int = 0
+
+    def __post_init__(self) -> None:
+        """A positive time constant and threshold, a known reset, and no negative number of steps."""
+        _check_positive(tau=self.tau)
+        _check_firing(self.threshold, self.reset, self.refractory)
+
+    def check_time(self, dt_s: float) -> None:
+        """tau is at least dt."""
+        require_longer_than_step(dt_s, tau=self.tau)
+
+    def state(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The potential, and the steps left to rest."""
+        return _potential(inputs[0])
+
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+        """One step."""
+        v = state["v"]
+        charged = keep_after(dt_s, self.tau) * v + inputs[0]
+        return _fire(v, charged, state["resting"], self.threshold, self.reset, self.refractory)
+
+    def operations(self, *inputs: TensorType) -> int:
+        """A product, an addition, a comparison and a reset for each neuron."""
+        return 4 * inputs[0].elements
+
+    @classmethod
+    def cases(cls) -> tuple[Case, ...]:
+        """Each attribute."""
+        return (
+            Case(cls(0.02), (f32(3, 4, 4),), "defaults"),
+            Case(cls(0.005, 0.5, "zero", 2), (f32(5),), "reset to zero, refractory"),
+        )
+
+
+@dataclass(frozen=True)
+class CubaLif(StatefulOperator):
+    """A leaky integrate-and-fire neuron with a leaky input current: u = a * u + x; v = b * v + u.
+
+    a = exp(-dt / tau_current) or 1 - decay_current, b likewise: for each of the two give the time constant or the part
+    that is lost in a step. Threshold, reset and refractory as integrate_and_fire; u goes on while v rests.
+    """
+
+    name: ClassVar[str] = "cuba_lif"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    UNITS: ClassVar[dict[str, str]] = {"tau_current": "time", "tau_voltage": "time"}
+
+    tau_current: float | None = None
+    tau_voltage: float | None = None
+    threshold: float = 1.0
+    reset: str = "subtract"
+    refractory: int = 0
+    decay_current: float | None = None
+    decay_voltage: float | None = None
+
+    def __post_init__(self) -> None:
+        """For current and voltage one of time constant and decay; the rest as integrate_and_fire."""
+        _check_firing(self.threshold, self.reset, self.refractory)
+        for what, tau, decay in (
+            ("current", self.tau_current, self.decay_current),
+            ("voltage", self.tau_voltage, self.decay_voltage),
+        ):
+            message = f"give either tau_{what} (a time) or decay_{what} (the part lost in a step, 0 to 1)"
+            require((tau is None) != (decay is None), message, f"tau_{what}" if tau is not None else None)
+            if tau is not None:
+                _check_positive(**{f"tau_{what}": tau})
+            if decay is not None:
+                attribute = f"decay_{what}"
+                require(0 <= decay <= 1, f"{attribute} must be from 0 to 1, and is {decay:g}", attribute)
+
+    def check_time(self, dt_s: float) -> None:
+        """Each time constant is at least dt."""
+        require_longer_than_step(dt_s, tau_current=self.tau_current, tau_voltage=self.tau_voltage)
+
+    def state(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The current, the potential, and the steps left to rest."""
+        return {"u": inputs[0], **_potential(inputs[0])}
+
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+        """One step: the current first, then the potential with the new current."""
+        u = _keep(dt_s, self.tau_current, self.decay_current) * state["u"] + inputs[0]
+        v = state["v"]
+        charged = _keep(dt_s, self.tau_voltage, self.decay_voltage) * v + u
+        spikes, after = _fire(v, charged, state["resting"], self.threshold, self.reset, self.refractory)
+        return spikes, {"u": u, **after}
+
+    def operations(self, *inputs: TensorType) -> int:
+        """Two products, two additions, a comparison and a reset for each neuron."""
+        return 6 * inputs[0].elements
+
+    @classmethod
+    def cases(cls) -> tuple[Case, ...]:
+        """Time constants, decays, and both."""
+        return (
+            Case(cls(0.005, 0.02), (f32(3, 4, 4),), "time constants"),
+            Case(
+                cls(None, None, 0.5, "zero", 1, decay_current=0.25, decay_voltage=0.125),
+                (f32(5),),
+                "decays, reset to zero, refractory",
+            ),
+            Case(cls(0.005, decay_voltage=0.0), (f32(5),), "no leak of the potential"),
+        )
+
+
+@dataclass(frozen=True)
+class LeakyIntegrator(StatefulOperator):
+    """A potential that leaks and never fires: v = exp(-dt / tau) * v + x, and v is the result."""
+
+    name: ClassVar[str] = "leaky_integrator"
+    UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
+
+    tau: float
+
+    def __post_init__(self) -> None:
+        """A positive time constant."""
+        _check_positive(tau=self.tau)
+
+    def check_time(self, dt_s: float) -> None:
+        """tau is at least dt."""
+        require_longer_than_step(dt_s, tau=self.tau)
+
+    def state(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The potential."""
+        return {"v": inputs[0]}
+
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+        """One step."""
+        v = keep_after(dt_s, self.tau) * state["v"] + inputs[0]
+        return v, {"v": v}
+
+    def operations(self, *inputs: TensorType) -> int:
+        """A product and an addition for each neuron."""
+        return 2 * inputs[0].elements
+
+    @classmethod
+    def cases(cls) -> tuple[Case, ...]:
+        """An image and a vector."""
+        return Case(cls(0.02), (f32(3, 4, 4),), "an image"), Case(cls(0.1), (f32(5),), "a vector")
+
+
+@dataclass(frozen=True)
+class SigmaDelta(StatefulOperator):
+    """Adds up the changes it is sent, applies its activation, and sends its own change once that is large enough.
+
+    s += x; d = f(s) - sent; if |d| >= threshold: send d, and sent += d; else send 0. f is relu, or nothing. At
+    threshold 0 all it has sent adds up to f of all it was sent.
+    """
+
+    name: ClassVar[str] = "sigma_delta"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+
+    threshold: float = 0.0
+    activation: str = "none"
+
+    def __post_init__(self) -> None:
+        """A threshold of at least 0, a known activation."""
+        require_at_least(0, threshold=self.threshold)
+        require_word(self.activation, ACTIVATIONS, "activation")
+
+    def state(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The sum of what came, and the sum of what was sent."""
+        return {"s": inputs[0], "sent": inputs[0]}
+
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+        """One step."""
+        s = state["s"] + inputs[0]
+        change = (np.maximum(s, 0) if self.activation == "relu" else s) - state["sent"]
+        sends = np.where(np.abs(change) >= self.threshold, change, np.zeros_like(change))
+        return sends, {"s": s, "sent": state["sent"] + sends}
+
+    def operations(self, *inputs: TensorType) -> int:
+        """Two additions, a difference, a comparison, and the activation, for each neuron."""
+        return (5 if self.activation == "relu" else 4) * inputs[0].elements
+
+    @classmethod
+    def cases(cls) -> tuple[Case, ...]:
+        """With and without threshold and activation."""
+        return (
+            Case(cls(), (f32(3, 4, 4),), "exact"),
+            Case(cls(0.5, "relu"), (f32(5),), "threshold and relu"),
+        )
+
+
+def _check_positive(**attributes: float) -> None:
+    for attribute, value in attributes.items():
+        require(0 < value < float("inf"), f"{attribute} must be more than 0, and is {value:g}", attribute)
+
+
+def _check_firing(threshold: float, reset: str, refractory: int) -> None:
+    _check_positive(threshold=threshold)
+    require_word(reset, RESETS, "reset")
+    require_at_least(0, refractory=refractory)
+
+
+def _potential(x: TensorType) -> dict[str, TensorType]:
+    return {"v": x, "resting": TensorType("i32", x.shape)}
+
+
+def _keep(dt_s: float, tau: float | None, decay: float | None) -> float:
+    """The part of a state that one step keeps."""
+    if tau is not None:
+        return keep_after(dt_s, tau)
+    assert decay is not None, "one of time constant and decay is given"
+    return 1 - decay
+
+
+def _fire(
+    before: Array, charged: Array, resting: Array, threshold: float, reset: str, refractory: int
+) -> tuple[Array, State]:
+    """Spikes (1 or 0, as precise as the potential) and the state after."""
+    awake = resting == 0
+    v = np.where(awake, charged, before)
+    spikes = awake & (v >= threshold)
+    v = np.where(spikes, v - threshold if reset == "subtract" else np.zeros_like(v), v)
+    rest = np.where(spikes, refractory, np.maximum(resting - 1, 0)).astype(resting.dtype)
+    return spikes.astype(before.dtype), {"v": v, "resting": rest}

@@ -1,0 +1,65 @@
+"""The metrics of a program under the rate coding: what its trace holds, layer by layer and step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.metrics.connection import Connection
+from striate_runtime.metrics.neurobench import Call
+from striate_runtime.program import Program
+from striate_runtime.program.neuromorphic import NeuromorphicBody, Projection
+from striate_runtime.trace import POTENTIALS, SPIKES
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Spiking:
+    """What metrics are computed from. `uncounted` are the layers whose synapses NeuroBench does not count (pooling)."""
+
+    calls: tuple[Call, ...]
+    outputs: Mapping[str, Array]
+    potentials: Mapping[str, Array]
+    uncounted: tuple[str, ...]
+
+
+def spiking_layers(program: Program, values: Mapping[str, Array]) -> Spiking:
+    """The synapses, spikes and potentials of a traced program whose neurons spike over time."""
+    body = msgspec.convert(program.body, NeuromorphicBody)
+    firing = [p.name for p in body.populations if p.kind not in ("input", "readout")]
+    return Spiking(
+        calls=tuple(_calls(program, body, values)),
+        outputs={name: values[name + SPIKES] for name in firing},
+        potentials={name: values[name + POTENTIALS] for name in firing},
+        uncounted=tuple(p.name for p in body.projections if p.kind not in ("conv2d", "dense")),
+    )
+
+
+def _calls(program: Program, body: NeuromorphicBody, values: Mapping[str, Array]) -> Iterator[Call]:
+    for projection in body.projections:
+        if projection.kind in ("conv2d", "dense") and projection.weights is not None:
+            spikes = values[projection.source + SPIKES]
+            steps = spikes.reshape(-1, *spikes.shape[2:])
+            yield _call(projection, program.arrays[projection.weights], steps)
+
+
+def _call(projection: Projection, weights: Array, steps: Array) -> Call:
+    """All steps of all samples in one call: every input is a spike or nothing, so each is accumulates alike."""
+    if projection.kind == "dense":
+        channels_last = np.ascontiguousarray(steps.transpose(0, 2, 3, 1)).reshape(len(steps), -1)
+        return Connection(projection.name, weights.T), channels_last
+    connection = Connection(
+        projection.name,
+        weights.transpose(3, 2, 0, 1),
+        projection.stride,
+        projection.padding,
+        projection.dilation,
+        projection.groups,
+    )
+    return connection, steps
