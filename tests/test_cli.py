@@ -140,6 +140,8 @@ def test_fmt_is_idempotent_and_check_only_looks(striate: Striate, tmp_path: Path
     path = tmp_path / "n.striate"
     path.write_text("network n(x:f32[4])->y{ # kept\n y=x|>relu\n}\n")
     before = path.read_text()
+    report = striate("fmt", path, "--check", "--json")
+    assert json.loads(report.out) == {"format": 1, "changed": [str(path)], "written": False}
     assert striate("fmt", path, "--check").code == 1
     assert path.read_text() == before
     assert striate("fmt", path).code == 0

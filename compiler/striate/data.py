@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,6 +13,12 @@ import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic, did_you_mean
 from striate.tensor import NUMPY, Array, TensorType
+
+DAMAGE = (
+    *(ValueError, EOFError, KeyError, OverflowError, NotImplementedError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
+"""What NumPy and zipfile raise for a damaged file."""
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
@@ -29,7 +36,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise CompileError(Diagnostic("bad-data", f"{path}: too large for this machine's memory: {error}")) from error
     except OSError as error:
         raise CompileError(Diagnostic("bad-data", f"{path}: {error.strerror or error}")) from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
+    except DAMAGE as error:
         reason = str(error) or type(error).__name__
         if "allow_pickle" in reason:
             reason = "it holds Python objects, which are never loaded, or something else altogether"

@@ -177,3 +177,20 @@ def test_an_estimate_from_assumed_figures_says_so() -> None:
     assert isinstance(guessed, Gpu)
     assert f"1 of the figures of {guessed.title} are assumed" in estimate(plan, guessed, 1).energy_uj.total.note
     assert "assumed" not in estimate(plan, h100(), 1).energy_uj.total.note
+
+
+def test_the_start_of_the_graph_is_the_high_end_of_time_and_of_static_energy() -> None:
+    plan, gpu = read_plan(make_program("f16")), h100()
+    start, power = gpu.memory.graph_start_us, gpu.energy.constant_power_w.value
+    assert start is not None
+    assert start.value is not None
+    assert power is not None
+    for batch in (1, 8):
+        figures = estimate(plan, gpu, batch)
+        time, static = figures.latency_us, figures.energy_uj.stack["static"]
+        assert time.value is not None
+        assert time.high == pytest.approx(time.value + start.value / batch)
+        assert time.low == time.value
+        assert static.high == pytest.approx(power * (time.high or 0))
+        assert figures.energy_uj.total.high is not None
+        assert figures.energy_uj.total.high > (static.high or 0)

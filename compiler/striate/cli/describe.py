@@ -37,8 +37,10 @@ def targets(
 def fmt(
     files: Annotated[list[Path], typer.Argument(help=".striate files.", show_default=False)],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if a file would change.")] = False,
+    json: Json = False,
 ) -> None:
     """Rewrite files in the one canonical layout. Comments stay; a file that does not parse is left alone."""
+    from striate.cli import console
     from striate.cli.arguments import write_text
     from striate.diagnostics import CompileError, Diagnostic
     from striate.language import format_source
@@ -57,10 +59,12 @@ def fmt(
             changed.append(path)
             if not check:
                 write_text(path, text)
-    for path in changed:
-        print(f"{'would change' if check else 'formatted'} {path}")
     if mistakes:
         raise CompileError(mistakes)
+    if json:
+        console.print_json({"format": 1, "changed": [str(path) for path in changed], "written": not check})
+    else:
+        print("".join(f"{'would change' if check else 'formatted'} {path}\n" for path in changed), end="")
     if check and changed:
         raise typer.Exit(1)
 

@@ -6,8 +6,6 @@ file, and unpickles nothing.
 
 from __future__ import annotations
 
-import tokenize
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,9 +14,6 @@ import numpy as np
 from striate.data import read_arrays
 from striate.events.recording import Recording, bad_events
 from striate.tensor import Array
-
-DAMAGE = (zlib.error, tokenize.TokenError, SyntaxError, NotImplementedError, RuntimeError, OverflowError, MemoryError)
-"""What NumPy and zipfile raise for a damaged file, besides what `read_arrays` tells of by itself."""
 
 NAMES: dict[str, tuple[str, ...]] = {
     "t": ("t", "ts", "timestamp", "timestamps"),
@@ -36,10 +31,7 @@ def is_npy(head: bytes, path: Path) -> bool:
 
 def read_structured(path: Path) -> Recording:
     """The events of a .npy or .npz. Raises CompileError[bad-data] for the file, [bad-events] for what it holds."""
-    try:
-        arrays = read_arrays(path)
-    except DAMAGE as error:
-        raise bad_events(path, f"not a usable .npz or .npy file: {error}") from error
+    arrays = read_arrays(path)
     fields = {name: _whole_numbers(path, name, array) for name, array in _fields(path, arrays).items()}
     lengths = {name: len(array) for name, array in fields.items()}
     if len(set(lengths.values())) > 1:

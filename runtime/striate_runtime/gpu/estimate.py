@@ -5,8 +5,9 @@
     energy      = bytes x energy per byte + MACs x energy per MAC + constant power x total time
 
 Weights are read and kernels launched once for a batch, so one sample's share is a `batch`-th. At batch 1 the launches
-are most of a small network's time, and the constant power over that time most of its energy. Caches, partly filled
-processors and the start of the graph as a whole are not modelled. What the description leaves unknown stays unknown.
+are most of a small network's time, and the constant power over that time most of its energy. The start of the graph
+as a whole, once for a batch, is the high end of the band: a host that feeds the GPU without pause hides it. Caches
+and partly filled processors are not modelled. What the description leaves unknown stays unknown.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from striate_runtime.gpu.plan import Plan
 from striate_runtime.gpu.summary import counts_of_launch
 from striate_runtime.hardware import Gpu, Quantity, assumed_note
 from striate_runtime.profile import Energy, Figure, LayerProfile
 from striate_runtime.program.gpu import Launch
 
-NOTE = "roofline plus launch latency per kernel; all traffic at main memory's cost; the start of the graph is left out"
+NOTE = "roofline plus launch latency per kernel; all traffic at main memory's cost; high: with the start of the graph"
 
 _PEAKS: dict[str, Callable[[Gpu], Quantity]] = {
     "f16": lambda gpu: gpu.compute.peak_f16_tflops,
@@ -53,18 +56,20 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
     times = [_time_us(launch, batch, hardware, peak) for launch in launches]
     known = [time for time in times if time is not None]
     total_us = sum(known) if len(known) == len(times) else None
+    start = hardware.memory.graph_start_us
+    highest_us = None if total_us is None or start is None or start.value is None else total_us + start.value / batch
     moved = sum(moved_bytes(launch, batch) for launch in launches)
     macs = sum(launch.macs for launch in launches)
     stack = {
         "compute": _scaled(per_mac, macs * 1e-6),
         "memory": _scaled(per_bit, moved * 8e-6),
-        "static": _scaled(power, total_us),
+        "static": _with_high(_scaled(power, total_us), power, highest_us),
         "host": _unknown("the host that feeds the GPU is not described"),
         "io": _unknown("transfers to and from the GPU are not described"),
     }
     sources = "; ".join(q.source for q in (bandwidth, peak, hardware.memory.launch_latency_us))
     return Estimate(
-        latency_us=Figure(total_us, "estimated", sources, note=NOTE),
+        latency_us=Figure(total_us, "estimated", sources, None if highest_us is None else total_us, highest_us, NOTE),
         energy_uj=Energy(_total(stack, hardware), stack, _missing(stack)),
         layers=tuple(
             _layer(launch, batch, time, (per_mac.value, per_bit.value, power.value))
@@ -113,6 +118,14 @@ def _scaled(quantity: Quantity, factor: float | None) -> Figure:
     note = f"{quantity.grade}: {quantity.note}" if quantity.note else str(quantity.grade or "")
     low, high = _times(quantity.low, factor), _times(quantity.high, factor)
     return Figure(_times(quantity.value, factor), "estimated", quantity.source, low, high, note)
+
+
+def _with_high(figure: Figure, power: Quantity, highest_us: float | None) -> Figure:
+    """Constant power over the longest time as the high end."""
+    if figure.value is None or power.value is None or highest_us is None:
+        return figure
+    edge = power.value if power.high is None else power.high
+    return msgspec.structs.replace(figure, low=figure.low or figure.value, high=edge * highest_us)
 
 
 def _missing(stack: dict[str, Figure]) -> tuple[str, ...]:

@@ -236,6 +236,7 @@ class Memory(msgspec.Struct, frozen=True):
     bandwidth_gb_per_s: Quantity
     reached_bandwidth_gb_per_s: Quantity
     launch_latency_us: Quantity
+    graph_start_us: Quantity | None = None
 
 
 class GpuEnergy(msgspec.Struct, frozen=True):

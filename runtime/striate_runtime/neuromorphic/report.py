@@ -178,7 +178,11 @@ def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
 def _problems(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:
     numerics = chip.numerics
     bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
-    knob = "fewer steps, or smaller weights and thresholds" if network.rate else "a coarser scale for this layer"
+    knob = (
+        "fewer steps, or smaller weights and thresholds"
+        if network.rate
+        else "fewer inputs per neuron, or smaller weights and inputs"
+    )
     return tuple(
         Problem(
             f"core {core.index} (layer '{network.populations[core.population].layer}'): {int(times)} sums exceeded the"

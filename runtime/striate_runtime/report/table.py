@@ -94,6 +94,8 @@ def _cells(result: Result) -> tuple[RenderableType, ...]:
     if result.exact is not None:
         agrees += "\nbit-exact" if result.exact else "\nNOT bit-exact"
     latency = quantity.duration(profile.latency_us.value)
+    if profile.latency_us.high is not None:
+        latency += f" to\n{quantity.duration(profile.latency_us.high)}"
     latency += f"\n{profile.steps} steps" if profile.steps else f"\nbatch {profile.batch}"
     name = Text(profile.machine)
     if not profile.valid:
@@ -138,7 +140,7 @@ def _bases(profile: Profile) -> str:
 def _remarks(comparison: Comparison) -> list[Text]:
     """What the rows leave unsaid, each sentence once, with the machines it holds for."""
     lines = [
-        Text(f"{r.profile.machine}, accuracy by steps: {_by_steps(r)}")
+        Text(f"{r.profile.machine}, accuracy after so many steps, the network's depth included: {_by_steps(r)}")
         for r in comparison.results
         if r.accuracy_at_steps
     ]
