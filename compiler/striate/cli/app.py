@@ -56,7 +56,10 @@ def main() -> NoReturn:
 
     console.speak_plainly()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
     except SystemExit:
         raise
     except user_errors() as error:
