@@ -442,6 +442,13 @@ def test_a_poor_stdout_gets_no_traceback(
         assert "No space left" in done.stderr
 
 
+def test_without_a_stdout_a_command_still_ends_well() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = f"exec '{sys.executable}' -m striate check '{LENET}' >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=environment, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_names_are_data_and_never_paths_or_arguments(
     striate: Striate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ def main() -> NoReturn:
         try:
             app()
         finally:
-            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
+            print(end="", flush=True)  # here, where a full disk or a closed pipe can still be told
     except SystemExit:
         raise
     except user_errors() as error:
