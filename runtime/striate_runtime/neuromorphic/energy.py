@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.hardware import Chip, Quantity, assumed_note
+from striate_runtime.hardware import Chip, Quantity
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
@@ -118,8 +118,14 @@ def spend(
     return parts
 
 
-def to_energy(parts: dict[str, Part | None], rows: npt.NDArray[Any], latency_us: float | None, chip: Chip) -> Energy:
-    """The stack over all rows with its total, and what it leaves out."""
+def to_energy(
+    parts: dict[str, Part | None],
+    rows: npt.NDArray[Any],
+    latency_us: float | None,
+    chip: Chip,
+    remarks: tuple[str, ...],
+) -> Energy:
+    """The stack over all rows with its total, `remarks` beside it, and what it leaves out."""
     stack = {name: _figure(name, part, chip) for name, part in parts.items()}
     known = [figure for figure in stack.values() if figure.value is not None]
     total = Figure(
@@ -128,7 +134,7 @@ def to_energy(parts: dict[str, Part | None], rows: npt.NDArray[Any], latency_us:
         source=f"counted events x the costs of {chip.name}",
         low=_bound(known, "low"),
         high=_bound(known, "high"),
-        note="; ".join([*_proportions(rows.sum(0), chip), *assumed_note(chip, chip.title)]),
+        note="; ".join([*_proportions(rows.sum(0), chip), *remarks]),
     )
     return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip))
 

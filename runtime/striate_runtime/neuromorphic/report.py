@@ -56,6 +56,7 @@ class Reporter:
     def __init__(self, program: Program, network: Network, mapping: Mapping, chip: Chip) -> None:
         self.program, self.network, self.mapping, self.chip = program, network, mapping, chip
         self.prices = prices_of(chip)
+        self.assumptions = assumed_note(chip, chip.title)
         self.operators = _operators(network)
         self.layers = tuple(self.operators)
         place = {layer: index for index, layer in enumerate(self.layers)}
@@ -80,7 +81,7 @@ class Reporter:
             batch=1,
             samples=run.totals.samples,
             latency_us=_latency(times_us, run.totals, mapping, chip),
-            energy_uj=to_energy(by_layer, layers, latency_us, chip),
+            energy_uj=to_energy(by_layer, layers, latency_us, chip, self.assumptions),
             memory_bytes=_memory_bytes(network, chip),
             steps=network.body.steps,
             valid=not run.saturation[:, 0].any(),
@@ -99,7 +100,7 @@ class Reporter:
             ),
             links=link_traffic(network.body.cores, mapping, run.totals),
             counts=_total_counts(run.totals, cores.sum(0).tolist()),
-            notes=(*network.body.uncounted, *assumed_note(chip, chip.title)),
+            notes=(*network.body.uncounted, *self.assumptions),
             versions={"python": platform.python_version(), "numpy": np.__version__},
         )
 
