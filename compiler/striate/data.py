@@ -15,10 +15,17 @@ from striate.diagnostics import CompileError, Diagnostic, did_you_mean
 from striate.tensor import NUMPY, Array, TensorType
 
 DAMAGE = (
-    *(ValueError, EOFError, KeyError, OverflowError, NotImplementedError, RuntimeError, SyntaxError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+    *(ValueError, EOFError, zipfile.BadZipFile, zlib.error),  # cut off, or the numbers are not where they should be
+    *(
+        SyntaxError,
+        tokenize.TokenError,
+        TypeError,
+        KeyError,
+        OverflowError,
+    ),  # a header that is no table of shape and type
+    RuntimeError,  # a member said to be encrypted, or compressed in a way nobody has (NotImplementedError)
 )
-"""What NumPy and zipfile raise for a damaged file."""
+"""What NumPy and zipfile raise for a damaged file while they read it; all become bad-data, with the reason."""
 
 
 def read_arrays(path: Path) -> dict[str, Array]:

@@ -65,6 +65,44 @@ def test_a_file_that_holds_no_arrays_is_refused(tmp_path: Path, content: bytes) 
         read_arrays(path)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "good.npz", image=np.ones((3, 1, 4, 4), np.float32), label=np.arange(3))
+    np.save(tmp_path / "good.npy", np.ones((3, 4), np.float32))
+    rng, path, codes = np.random.default_rng(0), tmp_path / "damaged", list[str]()
+    for good in ((tmp_path / "good.npz").read_bytes(), (tmp_path / "good.npy").read_bytes()[:90]):
+        for _ in range(3000):
+            damaged = bytearray(good)
+            for place in rng.integers(0, len(good), rng.integers(1, 5)):
+                damaged[place] = rng.integers(256)
+            path.write_bytes(damaged)
+            try:
+                read_arrays(path)
+            except CompileError as error:
+                codes.append(error.diagnostics[0].code)
+    assert len(codes) > 3000
+    assert set(codes) == {"bad-data"}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), b'x': 1}",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': 3}",
+        b"{'descr': '<f4', 'shape': (3, 4)}",
+    ],
+    ids=["a key of another type", "an open brace", "a shape that is none", "a key too few"],
+)
+def test_a_header_that_is_no_table_of_shape_and_type_is_refused(tmp_path: Path, header: bytes) -> None:
+    text = header.ljust(117) + b"\n"
+    path = tmp_path / "d.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(48))
+    with pytest.raises(CompileError, match="not a usable"):
+        read_arrays(path)
+
+
 def test_labels_are_one_integer_for_each_sample(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", label=np.arange(3))
     labels = load_labels(tmp_path / "d.npz", 3)
