@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from striate.operators.rules import require
 from striate.operators.schema import Operator
-from striate.tensor import NUMPY, Array, DType, Shape, TensorType
+from striate.tensor import DTYPES, NUMPY, Array, DType, Shape, TensorType
 
 State = Mapping[str, Array]
-_INTEGERS: dict[np.dtype[np.generic], DType] = {numpy: name for name, numpy in NUMPY.items() if numpy.kind in "iu"}
+_INTEGERS: dict[np.dtype[Any], DType] = {NUMPY[name]: name for name in DTYPES if name not in ("f16", "f32")}
 
 CASE_DT_S = 1e-3
 """The time step that cases are computed with."""

@@ -130,8 +130,8 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Native only. `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
     `current` u, its `spike_count`, or its `spikes` in one step. `read_at` says after how many steps a port is read
-    (where it is not named: after all); a port in `series` has a first dimension of T, and gives what was read after each
-    of the T steps up to that. Where the published simulators of Loihi disagree, the default is what they agree
+    (where it is not named: after all); a port in `series` has a first dimension of T, and gives what was read after
+    each of the T steps up to that. Where the published simulators of Loihi disagree, the default is what they agree
     on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does; `even_mixed_weights` takes
     the lowest bit off the weights of a `dense` projection that has both signs, as the other does.
     """
