@@ -73,7 +73,7 @@ def test_buffers_scale_with_the_batch_and_only_new_ones_are_fresh() -> None:
     assert plan.region("c", 5).start == size * 5
     assert plan.region("d", 5).start == 2 * size * 5
     assert plan.region("c", 5).used == size * 5
-    fresh = [[region.name for region in regions] for _, _, regions in plan.walk(5)]
+    fresh = [[region.name for region in turn.fresh] for turn in plan.walk(5)]
     assert fresh == [["b"], ["c"], ["d"]]
 
 
@@ -128,7 +128,7 @@ def test_images_go_channels_last_and_come_back(shape: tuple[int, ...]) -> None:
     if shape:
         assert not laid_out[..., 3:].any()
         np.testing.assert_array_equal(laid_out[1, ..., 2].ravel(), array[1, 2].ravel())
-    np.testing.assert_array_equal(from_buffer(laid_out, port), array)
+    np.testing.assert_array_equal(from_buffer(laid_out, port, buffer), array)
 
 
 def test_floats_may_differ_by_two_thousandths_of_the_largest_and_integers_by_nothing() -> None:

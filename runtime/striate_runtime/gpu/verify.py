@@ -44,6 +44,7 @@ def slack_of(plan: Plan, launch: Launch, arrays: Mapping[str, Array]) -> int:
         "buffer": lambda name: NUMPY[plan.buffers[name].dtype].kind,
         "array": lambda name: arrays[name].dtype.kind,
         "rows": lambda _: "i",
+        "step": lambda _: "i",
     }
     return int(any(kinds[argument.kind](argument.ref) == "f" for argument in launch.arguments))
 
