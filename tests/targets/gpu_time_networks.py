@@ -10,14 +10,19 @@ from gpu_networks import filled
 from striate.graph import Graph
 from striate.operators import (
     Add,
+    AvgPool2d,
     Conv1d,
     Conv2d,
+    CubaLif,
     Delay,
     Dequantize,
     FixedPointIntegrator,
     FixedPointLif,
     Flatten,
+    IntegrateAndFire,
     Last,
+    LeakyIntegrator,
+    Lif,
     Linear,
     MaxPool2d,
     Permute,
@@ -138,6 +143,31 @@ def sequence() -> Graph:
     graph.add("v", FixedPointIntegrator(), ["count"])
     graph.outputs |= {"count": "count", "v": "v"}
     return tuned(graph, 4, s=20000)
+
+
+def floats() -> Graph:
+    """Every neuron of the language behind a convolution or a linear layer, one of them in a loop; soft resets."""
+    graph = with_time("floats", x=TensorType("f32", (2, 6, 5)))
+    graph.add("conv", Conv2d(4, 3, padding=1), ["x"])
+    graph.add("s1", Lif(0.01, 0.9, refractory=1), ["conv"])
+    graph.add("depth", Conv2d(4, 3, padding=1, groups=4), ["s1"])
+    graph.add("s2", CubaLif(0.004, decay_voltage=0.2, threshold=0.7), ["depth"])
+    graph.add("pool", AvgPool2d(2), ["s2"])
+    graph.add("flat", Flatten(), ["pool"])
+    graph.add("fc", Linear(9), ["flat"])
+    graph.add("before", Delay(1, (9,)), ["s3"])
+    graph.add("back", Linear(9, bias=False), ["before"])
+    graph.add("sum", Add(), ["fc", "back"])
+    graph.add("s3", IntegrateAndFire(0.6), ["sum"])
+    graph.add("count", SpikeCount(), ["s3"])
+    graph.add("out", Linear(3), ["s3"])
+    graph.add("v", LeakyIntegrator(0.02), ["out"])
+    graph.outputs |= {"s1": "s1", "s2": "s2", "s3": "s3", "count": "count", "v": "v"}
+    filled(graph, 5)
+    for name, parameter in list(graph.parameters.items()):
+        assert parameter.value is not None, "the graph has just been filled"
+        graph.set_parameter(name, parameter.value.astype(np.float16).astype(np.float32), parameter.type)
+    return graph
 
 
 NETWORKS: tuple[Callable[[], Graph], ...] = (feedforward, joined, recurrent, entangled, sequence)

@@ -20,7 +20,7 @@ from striate_runtime.gpu.kernels import BuiltElsewhereError, Kernel, UnusableErr
 from striate_runtime.gpu.loaded import Loaded
 from striate_runtime.gpu.measure import time_replays
 from striate_runtime.gpu.plan import Region, Turn
-from striate_runtime.gpu.verify import Result, find_agreement, find_difference, slack_of
+from striate_runtime.gpu.verify import Result, find_agreement, find_difference, slack_of, ties_of
 from striate_runtime.program.gpu import Launch
 
 REPEATS = 20
@@ -146,13 +146,13 @@ def _check_against_trace(
         before, after = trace[index]
         batch = len(next(iter(before.values())))
         regions, last = loaded.plan.arguments(launch, batch), loaded.plan.starts_of(launch) - 1
-        slack = slack_of(loaded.plan, launch, loaded.program.arrays)
+        slack, ties = slack_of(loaded.plan, launch, loaded.program.arrays), ties_of(loaded.plan, launch)
         for kernel in kernels[index]:
             for name, region in regions.items():
                 loaded.write(region, before[name])
             loaded.start(kernel, batch, last)
             got = {name: loaded.read(region) for name, region in regions.items()}
-            if difference := find_difference(got, after, slack):
+            if difference := find_difference(got, after, slack, ties):
                 reasons[kernel.number] = f"{difference}, against Triton's interpreter"
         _require(launch, [kernel for kernel in kernels[index] if kernel.number not in reasons], reasons)
 
@@ -166,11 +166,12 @@ def _keep_those_that_agree(
         state.restore()
         state.start(kernel, batch)
         results.append({name: loaded.read(region, samples) for name, region in state.regions.items()})
-    slack = slack_of(loaded.plan, kernels[0].launch, loaded.program.arrays)
-    agreeing = find_agreement(results, slack)
+    launch = kernels[0].launch
+    slack, ties = slack_of(loaded.plan, launch, loaded.program.arrays), ties_of(loaded.plan, launch)
+    agreeing = find_agreement(results, slack, ties)
     for place, kernel in enumerate(kernels):
         if place not in agreeing:
-            difference = find_difference(results[place], results[agreeing[0]], slack)
+            difference = find_difference(results[place], results[agreeing[0]], slack, ties)
             rejected[kernel.number] = f"{difference}, against {len(agreeing)} of {len(kernels)} candidates"
     return [kernels[place] for place in agreeing]
 
