@@ -10,7 +10,6 @@ from striate.operators.schema import Case, f32, i8, i32
 from striate.operators.stateful import State, StatefulOperator
 from striate.tensor import Array, DType, Shape, TensorType
 
-
 TYPES: dict[str, DType] = {"f32": "f32", "i8": "i8", "i32": "i32"}
 """What a delay can hold, as its `of` writes it."""
 

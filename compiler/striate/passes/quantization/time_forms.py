@@ -1,4 +1,4 @@
-"""What each value of a network with time is in integers: codes, sums, potentials or totals; or that it stays a float."""
+"""What each value of a network with time is in integers: codes, sums, potentials, totals; or that it stays a float."""
 
 from __future__ import annotations
 
