@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, Striate
 
 from striate.data import load_arrays, load_labels
+from striate.graph import Graph
 from striate.interpreter import interpret_all
 from striate.pipeline import read
 
@@ -100,11 +101,15 @@ def test_the_weights_are_those_of_the_text() -> None:
 
 
 @needs_recordings
-def test_held_out_recordings_are_told_apart_with_few_spikes(frames: Path) -> None:
-    graph = read(NMNIST / "nmnist.striate").graph
-    arrays = load_arrays(frames / "nmnist_test.npz", graph.inputs, graph.dt_s)
+@pytest.mark.parametrize("stage", ["graph", "quantized"])
+def test_held_out_recordings_are_told_apart_with_few_spikes(frames: Path, stage: str) -> None:
+    compilation = read(NMNIST / "nmnist.striate", calibration=frames / "nmnist_calibration.npz")
+    inputs = compilation.graph.inputs
+    arrays = load_arrays(frames / "nmnist_test.npz", inputs, compilation.graph.dt_s)
     labels = load_labels(frames / "nmnist_test.npz", 200)
     assert labels is not None
-    values = interpret_all(graph, arrays, keep={"conv1", "conv2", "scores"})
-    assert np.count_nonzero(values["scores"].argmax(1) == labels) >= RIGHT
-    assert float(values["conv1"].sum() + values["conv2"].sum()) / 200 <= SPIKES
+    graph: Graph = getattr(compilation, stage)
+    (scores,) = graph.outputs.values()
+    values = interpret_all(graph, arrays, keep={"conv1", "conv2", scores})
+    assert np.count_nonzero(values[scores].argmax(1) == labels) >= RIGHT
+    assert sum(int(np.count_nonzero(values[layer])) for layer in ("conv1", "conv2")) / 200 <= SPIKES
