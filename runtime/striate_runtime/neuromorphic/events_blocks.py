@@ -62,12 +62,40 @@ def leak_block(
     voltage_kept,
     parameter,
     sum_spare,
+    subtracts,
     number,
 ):
     """As `vectors.leak_block`."""
     state = (accumulator, at, potential, current, spike_count, neuron)
-    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, number)
+    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
     return types.int64(*operands), _emitted_by(vectors.leak_block)
+
+
+@intrinsic
+def rest_block(
+    typing,
+    accumulator,
+    at,
+    potential,
+    current,
+    spike_count,
+    neuron,
+    bias,
+    threshold,
+    current_kept,
+    voltage_kept,
+    parameter,
+    sum_spare,
+    subtracts,
+    number,
+    resting,
+    refractory,
+):
+    """As `vectors.rest_block`."""
+    state = (accumulator, at, potential, current, spike_count, neuron)
+    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
+    rest = (resting, refractory)
+    return types.int64(*operands, *rest), _emitted_by(vectors.rest_block)
 
 
 @intrinsic

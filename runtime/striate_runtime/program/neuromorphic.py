@@ -60,6 +60,11 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory: int = 0
     fires: bool = True
 
+    @property
+    def resets_softly(self) -> bool:
+        """Whether a spike takes the threshold off its potential."""
+        return self.kind == "integrate_and_fire" or (self.kind == "cuba_lif" and self.reset == "subtract")
+
 
 class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Synapses from one population to another.
