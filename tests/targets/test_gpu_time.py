@@ -119,7 +119,9 @@ def test_neurons_in_half_precision_keep_their_state_in_single(interpreted: Open)
     inputs = {name: halved(array) for name, array in series_of_cases(graph, cases).items()}
     outputs, expected = interpreted(graph, "f16", STEPS).run(inputs), interpret(graph, inputs)
     rounded = {name for name, case in cases.items() if case.operator.name == "sigma_delta"}
-    assert_equal({n: outputs[n] for n in outputs if n not in rounded}, {n: expected[n] for n in expected if n not in rounded})
+    assert_equal(
+        {n: outputs[n] for n in outputs if n not in rounded}, {n: expected[n] for n in expected if n not in rounded}
+    )
     for name in rounded:  # what is sent is rounded, and the next step makes up for it
         np.testing.assert_allclose(outputs[name].cumsum(1), expected[name].cumsum(1), atol=2e-3)
 

@@ -17,6 +17,7 @@ import numpy as np
 from striate_runtime.device import Array, InputError
 from striate_runtime.program import Port, Program, ProgramError
 from striate_runtime.program.gpu import Buffer, Candidate, GpuBody, Launch
+from striate_runtime.trace import EVENTS, POTENTIALS, SPIKES
 
 ALIGNMENT = 256
 """Every buffer and array starts at a multiple of this many bytes; kernels are compiled for at least 16."""
@@ -173,9 +174,24 @@ def to_tensor(array: Array, buffer: Buffer) -> Array:
 
 
 def values_of(plan: Plan, buffers: Mapping[str, Array]) -> dict[str, Array]:
-    """Those of the buffers `[N, ...]` that hold a node's value, as tensors `[N, C, ...]` by the node's name."""
+    """Those of the buffers `[N, ...]` that hold a node's value, as tensors `[N, C, ...]` by the node's name.
+
+    Spikes and potentials over time, `[N, T, C, ...]`, have the names that every machine's trace has for them.
+    """
     nodes = {node for launch in plan.body.launches for node in launch.nodes}
-    return {name: to_tensor(array, plan.buffers[name]) for name, array in buffers.items() if name in nodes}
+    values: dict[str, Array] = {}
+    for name, array in buffers.items():
+        if name in nodes:
+            values |= _named_value(plan.buffers[name], to_tensor(array, plan.buffers[name]))
+    return values
+
+
+def _named_value(buffer: Buffer, value: Array) -> dict[str, Array]:
+    if buffer.holds == "spikes":
+        sent = (value != 0).astype(np.uint8)
+        events = sent.sum(axis=tuple(range(2, sent.ndim)), dtype=np.int64)
+        return {buffer.name + SPIKES: sent, buffer.name + EVENTS: events}
+    return {buffer.name + POTENTIALS if buffer.holds == "potentials" else buffer.name: value}
 
 
 def _channel_axis(buffer: Buffer) -> int:

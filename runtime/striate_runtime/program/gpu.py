@@ -23,7 +23,8 @@ class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place for activations in the arena. `offset` and `bytes` are per sample and multiples of 256.
 
     `order` is the tensor's dimensions from the outermost in memory to the innermost; empty for channels last. With
-    `over_time`, the first dimension of `shape` is the steps, and `order` leaves it out.
+    `over_time`, the first dimension of `shape` is the steps, and `order` leaves it out; `holds` says what a trace of a
+    network with time calls its numbers.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
     order: tuple[int, ...] = ()
     over_time: bool = False
+    holds: Literal["values", "spikes", "potentials"] = "values"
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph
 from striate.targets.gpu.emission import Precision
 from striate.targets.gpu.lower import Lowered, lower
@@ -134,6 +135,9 @@ def _ports(types: Iterable[tuple[str, TensorType]], body: GpuBody, buffers: Mapp
 
 def _compile(request: Request) -> Program:
     options: Mapping[str, Any] = request.options
+    if request.graph.dt_s is None and "steps" in request.machine.options:
+        message = f"'steps' of '{request.machine.name}' is for networks with time, and '{request.graph.name}' has none"
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help="leave it out"))
     return compile_for_gpu(
         request.graph,
         precision=cast(Precision, str(options["precision"])),
@@ -154,6 +158,7 @@ TARGET = Target(
             "precision", "f16", ("f16", "f32", "i8"), "what activations and weights are stored as; sums are f32 or i32"
         ),
         Option("batch", 1, (1, 4096), "how many samples go through the network at once"),
+        Option("steps", 0, (1, 65536), "how many time steps a sample has, for a network with time; 0: what the data has"),
     ),
     computes_in_integers=lambda options: options["precision"] == "i8",
     compile=_compile,

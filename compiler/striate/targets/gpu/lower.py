@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
@@ -32,7 +33,7 @@ from striate.targets.gpu.lower_products import lower_linear, lower_matmul
 from striate.targets.gpu.lower_reductions import lower_argmax, lower_reduction, lower_softmax
 from striate.targets.gpu.lower_windows import lower_adaptive_avg_pool2d, lower_pool, lower_upsample
 from striate.targets.gpu.memory_plan import Lifetime, plan_memory
-from striate.targets.gpu.neurons import NEURONS
+from striate.targets.gpu.neurons import FIRING, NEURONS, SILENT
 from striate.targets.gpu.pointwise import POINTWISE
 from striate.tensor import Array
 from striate_runtime.program.gpu import Buffer, GpuBody
@@ -156,6 +157,7 @@ def _body(emission: Emission) -> GpuBody:
                 plan.bytes[name],
                 () if place.order == channels_last(len(place.order)) else place.order,
                 place.steps is not None,
+                _holds(emission, name, place),
             )
             for name, place in emission.buffers.items()
         ),
@@ -165,6 +167,14 @@ def _body(emission: Emission) -> GpuBody:
         versions={},
         steps=emission.steps,
     )
+
+
+def _holds(emission: Emission, name: str, place: Place) -> Literal["values", "spikes", "potentials"]:
+    """What a buffer over time holds, if a neuron's result is stored there."""
+    node = emission.graph.producer(name)
+    if place.steps is None or node is None:
+        return "values"
+    return "spikes" if node.operator.name in FIRING else "potentials" if node.operator.name in SILENT else "values"
 
 
 def _lifetimes(emission: Emission) -> list[Lifetime]:

@@ -14,12 +14,10 @@ import numpy as np
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
 from striate.operators import CubaLif, FixedPointLif, IntegrateAndFire, LeakyIntegrator, Lif, SigmaDelta
-from striate.operators.fixed_point import LARGEST_THRESHOLD, STATE_BITS, SUM_SHIFT, WHOLE
+from striate.operators.fixed_point import LARGEST_STATE, LARGEST_THRESHOLD, STATE_BITS, SUM_SHIFT, WHOLE
 from striate.operators.stateful import keep_after
 from striate.targets.gpu.weights import parameter
 from striate.tensor import Array
-
-LARGEST_STATE = (1 << (STATE_BITS - 1)) - 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def _fixed_point_lif(graph: Graph, node: Node) -> Neuron:
     spare = (1 << SUM_SHIFT) - 1
     fire = _fire(f"(({{v}} + {spare}) >> {SUM_SHIFT}) > {{threshold}}", above, operator.reset, operator.refractory, "0")
     rest = {"resting": 0} if operator.refractory else {}
-    return Neuron({**states, **rest}, (*lines, *fire), "fires.to(tl.int32)", {**constants, "threshold": threshold})
+    return Neuron({**states, "v": operator.initial, **rest}, (*lines, *fire), "fires.to(tl.int32)", {**constants, "threshold": threshold})
 
 
 def _fixed_point_integrator(graph: Graph, node: Node) -> Neuron:
@@ -113,6 +111,10 @@ NEURONS: dict[str, Callable[[Graph, Node], Neuron]] = {
     "spike_count": _spike_count,
     "sum_over_time": _sum_over_time,
 }
+
+FIRING = ("integrate_and_fire", "lif", "cuba_lif", "fixed_point_lif")
+SILENT = ("leaky_integrator", "fixed_point_integrator")
+"""Those that send spikes, and those whose potential is the result."""
 
 
 def is_neuron(node: Node) -> bool:
@@ -188,7 +190,7 @@ def _charge(graph: Graph, node: Node) -> tuple[dict[str, int], list[str], dict[s
         f"charged = tl.minimum(tl.maximum(part + {current}, -{LARGEST_STATE}), {LARGEST_STATE})",
     ]
     constants = {f"{name}_kept": share for name, share in kept.items() if share.max() > 0 and share.min() < WHOLE}
-    return {**states, "v": int(getattr(node.operator, "initial", 0))}, lines, constants
+    return {**states, "v": 0}, lines, constants
 
 
 def _part_of(state: str, share: Array) -> list[str]:
