@@ -158,7 +158,9 @@ TARGET = Target(
             "precision", "f16", ("f16", "f32", "i8"), "what activations and weights are stored as; sums are f32 or i32"
         ),
         Option("batch", 1, (1, 4096), "how many samples go through the network at once"),
-        Option("steps", 0, (1, 65536), "how many time steps a sample has, for a network with time; 0: what the data has"),
+        Option(
+            "steps", 0, (1, 65536), "how many time steps a sample has, for a network with time; 0: what the data has"
+        ),
     ),
     computes_in_integers=lambda options: options["precision"] == "i8",
     compile=_compile,

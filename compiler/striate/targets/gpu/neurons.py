@@ -84,7 +84,12 @@ def _fixed_point_lif(graph: Graph, node: Node) -> Neuron:
     spare = (1 << SUM_SHIFT) - 1
     fire = _fire(f"(({{v}} + {spare}) >> {SUM_SHIFT}) > {{threshold}}", above, operator.reset, operator.refractory, "0")
     rest = {"resting": 0} if operator.refractory else {}
-    return Neuron({**states, "v": operator.initial, **rest}, (*lines, *fire), "fires.to(tl.int32)", {**constants, "threshold": threshold})
+    return Neuron(
+        {**states, "v": operator.initial, **rest},
+        (*lines, *fire),
+        "fires.to(tl.int32)",
+        {**constants, "threshold": threshold},
+    )
 
 
 def _fixed_point_integrator(graph: Graph, node: Node) -> Neuron:
