@@ -91,7 +91,7 @@ def values_of(network: Network, built: Built, recordings: Sequence[Recording]) -
 
 
 def _steps(network: Network, population: Population) -> slice:
-    """Which of the chip's steps are those of the inputs: where they have fewer, a population works `fires_at` behind."""
+    """Which of the chip's steps are the inputs': where those have fewer, a population works `fires_at` behind."""
     shown = min((port.shape[0] for port in network.ports), default=network.body.steps) if network.native else 0
     return slice(population.fires_at, population.fires_at + shown) if 0 < shown < network.body.steps else slice(None)
 

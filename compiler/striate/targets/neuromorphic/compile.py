@@ -125,7 +125,7 @@ TARGET = Target(
             "steps",
             64,
             (1, 65536),
-            "rate: how many time steps an input is shown; native: how many a sample has (left out: as many as the data)",
+            "rate: how many time steps an input is shown; native: how many a sample has (the data's where left out)",
         ),
         Option(
             "percentile",

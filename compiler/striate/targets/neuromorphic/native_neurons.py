@@ -175,7 +175,8 @@ class NativeNeurons:
             if most is not None and delay > most:
                 message = (
                     f"events from '{link.synapses.source}' to '{link.target}' would wait {delay} steps "
-                    f"({link.synapses.delay} in the network), and an axon of {self.chip.title} delays them by {most} at most"
+                    f"({link.synapses.delay} in the network), and an axon of {self.chip.title} delays them by {most} "
+                    "at most"
                 )
                 raise CompileError(Diagnostic("cannot-lower", message, help="split the delay: put neurons in between"))
             connect(self.encoding, link.synapses, self.encoding.populations[link.target], delay)

@@ -169,8 +169,8 @@ def _too_much_backwards(
     """What a core sends is counted once more when all is cut: connections backwards lead to what is cut later."""
     resource, used, allowed = over
     message = (
-        f"the layer '{population.layer}' does not fit on {demand.chip.title}: with its connections backwards a core of it "
-        f"takes {used:,} {WORDS[resource]}, and has {allowed:,}"
+        f"the layer '{population.layer}' does not fit on {demand.chip.title}: with its connections backwards "
+        f"a core of it takes {used:,} {WORDS[resource]}, and has {allowed:,}"
     )
     return Diagnostic("does-not-fit", message, spans.get(population.layer), help="make the layer smaller")
 
