@@ -41,7 +41,8 @@ class Compilation:
 
     `calibration` are arrays for the graph's inputs, `[N, *shape]`, over time `[N, T, *shape]`. With `stand_ins`,
     weights and calibration that are missing are random: enough to check that a network compiles and fits.
-    `weights_are_random` says it happened. `steps` is the T of the data that a network with time is to run on, where they are known.
+    `weights_are_random` says it happened. `steps` is the T of the data that a network with time is to run on, where
+    they are known.
     """
 
     source: Source

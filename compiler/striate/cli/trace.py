@@ -120,12 +120,13 @@ def _interpreted(
     inputs: Mapping[str, Array] = {name: array[:samples] for name, array in arrays.items()}
     values = interpret_all(graph, inputs)
     if graph.dt_s is not None:
-        values = over_time(graph, values) | {output: values[value] for output, value in graph.outputs.items()}
+        outputs = {output: values[value] for output, value in graph.outputs.items()}
+        values = values | over_time(graph, values) | outputs
     return Trace(str(machine), graph.name, tuple(inputs), values)
 
 
 def over_time(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
-    """Values `[N, T, *shape]` under a chip's names for them: spikes of neurons, potentials of those that never fire."""
+    """What neurons give under a chip's names for it: spikes `[N, T, *shape]`, potentials of those that never fire."""
     from striate_runtime.trace import EVENTS, POTENTIALS, SPIKES
 
     endings = {**dict.fromkeys(FIRING, SPIKES), **dict.fromkeys(SILENT, POTENTIALS)}
@@ -133,11 +134,9 @@ def over_time(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
     for name, array in values.items():
         node = graph.producer(name)
         ending = endings.get(node.operator.name) if node else None
-        if ending is None:
-            named[name] = array
-        elif ending == POTENTIALS:
+        if ending == POTENTIALS:
             named[name + ending] = array
-        else:
+        elif ending == SPIKES:
             sent = (array != 0).astype("uint8")
             named |= {name + SPIKES: sent, name + EVENTS: sent.sum(axis=tuple(range(2, sent.ndim)), dtype="int64")}
     return named

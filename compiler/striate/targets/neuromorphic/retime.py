@@ -40,15 +40,17 @@ def retime(populations: Iterable[str], edges: Iterable[Edge], fixed: Iterable[st
     edges = tuple(edges)
     assert not any(edge.target in set(fixed) for edge in edges), "nothing leads to what the host injects"
     through: dict[str, Edge] = {}
+    late: str | None = None
     for _ in range(len(offsets) + 1):
-        late = [edge for edge in edges if offsets[edge.source] + 1 - edge.delay > offsets[edge.target]]
-        if not late:
-            return offsets
-        for edge in late:
+        late = None
+        for edge in edges:
             if offsets[edge.source] + 1 - edge.delay > offsets[edge.target]:
                 offsets[edge.target] = offsets[edge.source] + 1 - edge.delay
-                through[edge.target] = edge
-    raise _loop(through, late[0].target)
+                through[edge.target], late = edge, edge.target
+        if late is None:
+            return offsets
+    assert late is not None, "a last round that changes nothing returns"
+    raise _loop(through, late)
 
 
 def chip_delay(edge: Edge, offsets: Mapping[str, int]) -> int:
