@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic, did_you_mean
+from striate.graph import Graph
 from striate.tensor import NUMPY, Array, TensorType
 
 DAMAGE = (
@@ -106,6 +107,11 @@ def load_arrays(path: Path, inputs: Mapping[str, TensorType], dt_s: float | None
     return checked
 
 
+def steps_of(graph: Graph, arrays: Mapping[str, Array]) -> int | None:
+    """How many time steps the inputs of a network with time have; None without time."""
+    return None if graph.dt_s is None else int(next(iter(arrays.values())).shape[1])
+
+
 def load_labels(path: Path, samples: int) -> Array | None:
     """The array `label` `[N]` of a data file, or None where it has none."""
     labels = read_arrays(path).get("label")
@@ -120,12 +126,17 @@ def load_labels(path: Path, samples: int) -> Array | None:
     return labels
 
 
-def random_inputs(inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0) -> dict[str, Array]:
-    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones."""
+def random_inputs(
+    inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0, steps: int | None = None
+) -> dict[str, Array]:
+    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones.
+
+    `[N, *shape]`, or with `steps` `[N, steps, *shape]`.
+    """
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}
     for name, type in inputs.items():
-        dtype, shape = NUMPY[type.dtype], (samples, *type.shape)
+        dtype, shape = NUMPY[type.dtype], (samples, *(() if steps is None else (steps,)), *type.shape)
         if type.is_float:
             arrays[name] = rng.uniform(0, 1, shape).astype(dtype)
         else:

@@ -61,7 +61,7 @@ def _compare(
     fallback: bool,
     progress: Progress,
 ) -> Comparison:
-    from striate.data import load_arrays, load_labels
+    from striate.data import load_arrays, load_labels, steps_of
     from striate.diagnostics import CompileError, Diagnostic
     from striate.interpreter import interpret
     from striate.pipeline import read
@@ -79,7 +79,8 @@ def _compare(
         raise CompileError(
             Diagnostic("bad-data", message, help="write 'data \"FILE.npz\"' in the compare section, or pass --data")
         )
-    inputs = load_arrays(data, compilation.graph.inputs)
+    inputs = load_arrays(data, compilation.graph.inputs, compilation.graph.dt_s)
+    compilation.steps = steps_of(compilation.graph, inputs)
     labels = load_labels(data, len(next(iter(inputs.values()))))
     inputs = {name: array[:samples] for name, array in inputs.items()}
     labels = None if labels is None or len(compilation.graph.outputs) != 1 else labels[:samples]

@@ -192,8 +192,9 @@ def prepare(
         names = ", ".join(port.name for port in program.inputs)
         raise CompileError(Diagnostic("bad-data", f"no inputs given: pass --data FILE.npz with {names}"))
     types = {port.name: TensorType(port.dtype, port.shape) for port in program.inputs}  # type: ignore[arg-type]
-    inputs = {name: array[:samples] for name, array in load_arrays(data, types).items()}
-    labels = load_labels(data, len(next(iter(load_arrays(data, types).values()))))
+    arrays = load_arrays(data, types)
+    inputs = {name: array[:samples] for name, array in arrays.items()}
+    labels = load_labels(data, len(next(iter(arrays.values()))))
     return program, inputs, None if labels is None else labels[:samples]
 
 
@@ -212,6 +213,7 @@ def _compile(
     model: Path, data: Path | None, on: str | None, weights: str | None, calibration: Path | None, progress: Progress
 ) -> tuple[Program, Path | None]:
     from striate.cli.arguments import machines
+    from striate.data import load_arrays, steps_of
     from striate.diagnostics import CompileError, Diagnostic
     from striate.pipeline import lower, read
 
@@ -220,9 +222,11 @@ def _compile(
     if others:
         names = ", ".join(str(machine) for machine in (machine, *others))
         raise CompileError(Diagnostic("bad-machine", f"'{model}' compares {names}; say which one with --on"))
-    experiment = compilation.experiment
+    experiment, graph = compilation.experiment, compilation.graph
     if data is None and experiment.data is not None:
         data = compilation.base / experiment.data
+    if data is not None and graph.dt_s is not None:
+        compilation.steps = steps_of(graph, load_arrays(data, graph.inputs, graph.dt_s))
     return lower(compilation, machine, progress=progress), data
 
 

@@ -10,6 +10,7 @@ from striate.graph import Graph
 from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import write_program
+from striate.targets.neuromorphic.native import Native
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
 from striate.targets.neuromorphic.refuse import refuses
 from striate.targets.schema import Option, Request, Target
@@ -19,14 +20,15 @@ from striate_runtime.program import Program
 
 PAYLOAD_BITS = 8
 """What one event must carry in the coding `graded`."""
-RATE_ONLY = ("steps", "percentile")
-"""Options that mean nothing to `graded`."""
+Coding = Literal["graded", "rate", "native"]
+TAKES = {"graded": (), "rate": ("steps", "percentile"), "native": ("steps",)}
+"""coding -> which of the options that not every coding has a use for it takes."""
 
 
 def compile_for_neuromorphic(
     graph: Graph,
     *,
-    coding: Literal["graded", "rate"],
+    coding: Coding,
     steps: int,
     hardware: Hardware,
     machine: str,
@@ -39,8 +41,8 @@ def compile_for_neuromorphic(
 
     `graded` takes the quantized graph, and as many steps as it is deep, whatever `steps` says. `rate` takes the float
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
-    program takes as many more as the network is deep. `slabs` is how columns are cut, and
-    `seed` orders the placement's swaps.
+    program takes as many more as the network is deep. `native` takes the quantized graph of a network with time, for
+    samples of `steps` steps. `slabs` is how columns are cut, and `seed` orders the placement's swaps.
     Raises CompileError: cannot-lower, does-not-fit.
     """
     TARGET.admit(hardware)
@@ -48,6 +50,8 @@ def compile_for_neuromorphic(
     if coding == "graded":
         _check_payload(hardware)
         encoded = Graded(graph, hardware).run()
+    elif coding == "native":
+        encoded = Native(graph, hardware, steps).run()
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()
@@ -62,19 +66,21 @@ def _check_payload(chip: Chip) -> None:
 
 
 def _compile(request: Request) -> Program:
-    coding = cast(Literal["graded", "rate"], str(request.options["coding"]))
-    misplaced = [name for name in RATE_ONLY if name in request.machine.options]
-    if coding == "graded" and misplaced:
-        message = (
-            f"'{misplaced[0]}' belongs to coding=rate; coding=graded is exact, in as many steps as the network is deep"
-        )
-        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=f"leave '{misplaced[0]}' out"))
+    coding, machine = _coding(request), request.machine
+    for name in ("steps", "percentile"):
+        if name in machine.options and name not in TAKES[coding]:
+            message = f"'{name}' means nothing to coding={coding}{_EXACT.get(coding, '')}"
+            raise CompileError(Diagnostic("bad-machine", message, machine.span, help=f"leave '{name}' out"))
+    steps = int(request.options["steps"])
+    if coding == "native":
+        assert request.steps is not None, "a network with time is compiled for a number of steps"
+        steps = request.steps
     return compile_for_neuromorphic(
         request.graph,
         coding=coding,
-        steps=int(request.options["steps"]),
+        steps=steps,
         hardware=request.hardware,
-        machine=str(request.machine),
+        machine=str(machine),
         calibration=request.calibration() if coding == "rate" else None,
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
@@ -82,11 +88,45 @@ def _compile(request: Request) -> Program:
     )
 
 
+_EXACT = {"graded": ", which is exact, in as many steps as the network is deep"}
+
+
+def _coding(request: Request) -> Coding:
+    """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
+    asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
+    if asked == "auto":
+        return "native" if over_time else "graded"
+    if over_time != (asked == "native"):
+        message, help = (
+            (
+                f"'{request.graph.name}' runs over time, and coding={asked} shows a network one input",
+                "use coding=native",
+            )
+            if over_time
+            else (
+                f"'{request.graph.name}' has no time, and coding=native is for a network's own neurons",
+                "use coding=graded",
+            )
+        )
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))
+    return cast(Coding, asked)
+
+
 TARGET = Target(
     "neuromorphic",
     (
-        Option("coding", "graded", ("graded", "rate"), "how a number travels as events"),
-        Option("steps", 64, (1, 65536), "rate: how many time steps an input is shown"),
+        Option(
+            "coding",
+            "auto",
+            ("auto", "graded", "rate", "native"),
+            "how a number travels as events (auto: native for networks with time, graded for others)",
+        ),
+        Option(
+            "steps",
+            64,
+            (1, 65536),
+            "rate: how many time steps an input is shown; native: how many a sample has (the data's where left out)",
+        ),
         Option(
             "percentile",
             FULL_SCALE_PERCENTILE,
@@ -101,7 +141,7 @@ TARGET = Target(
         ),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),
-    computes_in_integers=lambda options: options["coding"] == "graded",
+    computes_in_integers=lambda options: options["coding"] != "rate",
     compile=_compile,
     refuses=refuses,
 )
