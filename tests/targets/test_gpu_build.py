@@ -77,7 +77,7 @@ def wide(dtype: str) -> Graph:
 
 
 def spiking() -> Graph:
-    """Two convolutions that fill whole tensor-core tiles, with neurons that keep three numbers; the second in a loop."""
+    """Two convolutions that fill whole tensor-core tiles, whose neurons keep three numbers; one is in a loop."""
     graph = with_time("spiking", x=TensorType("i8", (64, 28, 28)))
     graph.add("conv", Conv2d(64, 3, padding=1), ["x"])
     graph.add("s1", FixedPointLif("subtract", 2), ["conv"])

@@ -1,4 +1,4 @@
-"""Networks with time on the GPU: its kernels, interpreted, agree with the reference over many steps, and what they do."""
+"""Networks with time on the GPU: its kernels, interpreted, agree with the reference in every step."""
 
 from __future__ import annotations
 
