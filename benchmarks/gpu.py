@@ -3,11 +3,11 @@
     python benchmarks/gpu.py [--only NAME ...] [--batches 1 8 32 128] [--steps 16] [--out FILE] [--build]
 
 Operators' cases and networks are compiled, run, and compared with the numpy reference: integers must be equal, floats
-near (TOLERANCES). Networks have random weights and are timed at each batch; those with time run for STEPS steps on sparse
-events, and in floats they and their reference have weights and inputs that f16 holds, so that spikes can be equal. Each operator and each network runs in a
-process of its own, so one that crashes or hangs is recorded as such and the rest goes on. Results are written after
-each, to benchmarks/results/gpu-NAME.json, with the GPU's name and versions. Exits 1 where there is no GPU or something
-failed. It needs a GPU, Triton (`striate[gpu]`) and cuda-bindings (`striate[cuda]`).
+near (TOLERANCES). Networks have random weights and are timed at each batch; those with time run for STEPS steps on
+sparse events, and in floats they and their reference have weights that f16 holds, so that spikes can be equal. Each
+operator and each network runs in a process of its own, so one that crashes or hangs is recorded as such and the rest
+goes on. Results are written after each, to benchmarks/results/gpu-NAME.json, with the GPU's name and versions. Exits 1
+where there is no GPU or something failed. It needs a GPU, Triton (`striate[gpu]`) and cuda-bindings (`striate[cuda]`).
 """
 
 from __future__ import annotations
