@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from gpu_interpreted import Interpreted
-from gpu_time_networks import NETWORKS, feedforward, floats, recurrent, series, with_time
+from gpu_time_networks import NETWORKS, feedforward, floats, joined, recurrent, series, with_time
 from gpu_time_random import random_network
 
 from striate.graph import Graph
@@ -81,7 +81,7 @@ def test_networks_agree_bit_for_bit_with_every_tile(interpreted: Open, network: 
     assert all(values.any() for values in expected.values()), "an output that is 0 throughout shows nothing"
 
 
-@pytest.mark.parametrize("network", [feedforward, recurrent], ids=lambda network: network.__name__)
+@pytest.mark.parametrize("network", [feedforward, joined, recurrent], ids=lambda network: network.__name__)
 def test_one_step_is_enough(interpreted: Open, network: Callable[[], Graph]) -> None:
     graph = network()
     inputs = series(graph, 1, SAMPLES)
