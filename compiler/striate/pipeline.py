@@ -156,9 +156,17 @@ def open_source(text_or_path: str | Path) -> tuple[Source, Path]:
 
 
 def lower(
-    compilation: Compilation, machine: Machine, *, build: bool = True, progress: Progress | None = None
+    compilation: Compilation,
+    machine: Machine,
+    *,
+    build: bool = True,
+    progress: Progress | None = None,
+    steps: int | None = None,
 ) -> Program:
-    """The program for one machine. With `build` off, no kernels are compiled: enough to know that it fits."""
+    """The program for one machine. With `build` off, no kernels are compiled: enough to know that it fits.
+
+    `steps`: how many time steps, or frames of a stream, the data have, where there are data and they have time.
+    """
     from striate.targets import find
     from striate.targets.schema import Request
     from striate.targets.time import refuse_time
@@ -167,8 +175,9 @@ def lower(
     target.admit(hardware, machine.span)
     refuse_time(compilation.graph, target.name)
     graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
+    calibration = lambda: compilation.calibration  # noqa: E731
     return target.compile(
-        Request(graph, lambda: compilation.calibration, hardware, machine, options, build=build, progress=progress)
+        Request(graph, calibration, hardware, machine, options, build=build, progress=progress, steps=steps)
     )
 
 
@@ -179,9 +188,13 @@ def compile(
     weights: str | None = None,
     calibration: Path | Mapping[str, Array] | None = None,
     progress: Progress | None = None,
+    steps: int | None = None,
 ) -> Program:
-    """Compile a network (its text, or the path of a file) for the machine that `on` names."""
+    """Compile a network (its text, or the path of a file) for the machine that `on` names.
+
+    `steps`: how many frames a sample has, for machines that take streams (coding=delta).
+    """
     from striate.language import parse_machine
 
     compilation = read(text_or_path, weights=weights, calibration=calibration)
-    return lower(compilation, parse_machine(on), progress=progress)
+    return lower(compilation, parse_machine(on), progress=progress, steps=steps)

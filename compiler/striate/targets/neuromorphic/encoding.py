@@ -107,13 +107,17 @@ class Given:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from."""
+    """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from.
 
-    coding: Literal["graded", "rate"]
+    `frames`: how many of a stream's frames a sample has, one a step; None where a sample is no stream.
+    """
+
+    coding: Literal["graded", "rate", "delta"]
     steps: int
     encoding: Encoding
     inputs: dict[str, Given]
     outputs: dict[str, str]
+    frames: int | None = None
 
 
 def image_of(shape: Shape) -> Image:
