@@ -6,6 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
             )
             return {name: array for name, array in members.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError:
-        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
+        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file", help=_told_of(path))) from None
     except MemoryError as error:
         raise CompileError(Diagnostic("bad-data", f"{path}: too large for this machine's memory: {error}")) from error
     except OSError as error:
@@ -48,6 +49,15 @@ def read_arrays(path: Path) -> dict[str, Array]:
         if "allow_pickle" in reason:
             reason = "it holds Python objects, which are never loaded, or something else altogether"
         raise CompileError(Diagnostic("bad-data", f"{path}: not a usable .npz or .npy file: {reason}")) from error
+
+
+def _told_of(path: Path) -> str | None:
+    """Data that is not ours to ship is made by its user: the README.md beside it, where that names the file."""
+    page = path.parent / "README.md"
+    with suppress(OSError):
+        if path.name in page.read_text(encoding="utf-8", errors="replace"):
+            return f"{page} says how '{path.name}' is made"
+    return None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -130,12 +140,17 @@ def load_labels(path: Path, *samples: int) -> Array | None:
     return labels
 
 
-def random_inputs(inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0) -> dict[str, Array]:
-    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones."""
+def random_inputs(
+    inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0, steps: int | None = None
+) -> dict[str, Array]:
+    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones.
+
+    `[N, *shape]`, or with `steps` `[N, steps, *shape]`.
+    """
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}
     for name, type in inputs.items():
-        dtype, shape = NUMPY[type.dtype], (samples, *type.shape)
+        dtype, shape = NUMPY[type.dtype], (samples, *(() if steps is None else (steps,)), *type.shape)
         if type.is_float:
             arrays[name] = rng.uniform(0, 1, shape).astype(dtype)
         else:

@@ -165,13 +165,13 @@ def test_a_sample_does_not_see_its_neighbours(example: Compilation) -> None:
     assert np.abs(both[1] - one[0]).max() < 1e-9
 
 
-@pytest.mark.parametrize("machine", ["gpu(precision=f16)", "gpu(precision=i8)", "loihi2(coding=graded)", "loihi1"])
+@pytest.mark.parametrize("machine", ["gpu(precision=f16)", "gpu(precision=i8)"])
 def test_a_target_refuses_a_network_with_time_and_names_the_operators(example: Compilation, machine: str) -> None:
     with pytest.raises(CompileError) as caught:
         lower(example, parse_machine(machine), build=False)
     assert {d.code for d in caught.value.diagnostics} == {"cannot-lower"}
     assert any("'conv1' (lif) has state" in d.message for d in caught.value.diagnostics)
-    assert set(NOT_YET) == {"gpu", "neuromorphic"}
+    assert set(NOT_YET) == {"gpu"}
 
 
 @pytest.mark.parametrize(

@@ -169,8 +169,8 @@ def messages(error: CompileError) -> str:
 
 MACHINES = {
     "no frames": ({"coding": "delta"}, "nothing says of how many frames"),
-    "a percentile": ({"coding": "delta", "steps": 4, "percentile": 99.0}, "'percentile' belongs to coding=rate"),
-    "a threshold elsewhere": ({"coding": "graded", "threshold": 4}, "'threshold' belongs to coding=delta"),
+    "a percentile": ({"coding": "delta", "steps": 4, "percentile": 99.0}, "'percentile' means nothing to coding=delta"),
+    "a threshold elsewhere": ({"coding": "graded", "threshold": 4}, "'threshold' means nothing to coding=graded"),
     "a threshold below 0": ({"coding": "delta", "steps": 4, "threshold": -1}, "from 0 to 255; -1 is not"),
 }
 """What is wrong -> (options, message)."""

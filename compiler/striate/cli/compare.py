@@ -82,10 +82,13 @@ def _compare(
         raise CompileError(
             Diagnostic("bad-data", message, help="write 'data \"FILE.npz\"' in the compare section, or pass --data")
         )
+    graph = compilation.graph
     streams = any(target.takes_streams(options) for target, _, options in found)
-    streams = streams or holds_streams(data, compilation.graph.inputs)
-    inputs = load_arrays(data, compilation.graph.inputs, streams=streams)
-    labels = load_labels(data, *next(iter(inputs.values())).shape[: 2 if streams else 1])
+    streams = streams or (graph.dt_s is None and holds_streams(data, graph.inputs))
+    inputs = load_arrays(data, graph.inputs, graph.dt_s, streams)
+    first = next(iter(inputs.values()))
+    compilation.steps = first.shape[1] if streams or graph.dt_s is not None else None
+    labels = load_labels(data, *first.shape[: 2 if streams else 1])
     inputs = {name: array[:samples] for name, array in inputs.items()}
     labels = None if labels is None or len(compilation.graph.outputs) != 1 else labels[:samples].reshape(-1)
     frames = frames_of(inputs) if streams else inputs
@@ -151,8 +154,7 @@ def _result(
 
     target, _, options = find(machine)
     streams = target.takes_streams(options)
-    steps = next(iter(inputs.values())).shape[1] if streams else None
-    program = lower(compilation, machine, progress=progress, steps=steps)
+    program = lower(compilation, machine, progress=progress)
     at_steps: dict[int, float] = {}
     with open_device(program, fallback=fallback, progress=progress) as device:
         outputs, profile = device.profile(inputs)

@@ -235,18 +235,21 @@ def _compile(
     experiment = compilation.experiment
     if data is None and experiment.data is not None:
         data = compilation.base / experiment.data
-    return lower(compilation, machine, progress=progress, steps=frames_in(compilation, machine, data)), data
+    if data is not None:
+        compilation.steps = _steps_in(compilation, machine, data)
+    return lower(compilation, machine, progress=progress), data
 
 
-def frames_in(compilation: Compilation, machine: Machine, data: Path | None) -> int | None:
-    """How many frames the data's streams have, for a machine that takes streams. Raises CompileError[bad-data]."""
+def _steps_in(compilation: Compilation, machine: Machine, data: Path) -> int | None:
+    """How many steps the data have, for a network with time, or frames, for a machine that takes streams."""
     from striate.data import load_arrays
     from striate.targets import find
 
-    target, _, options = find(machine)
-    if data is None or not target.takes_streams(options):
+    graph, (target, _, options) = compilation.graph, find(machine)
+    streams = target.takes_streams(options)
+    if graph.dt_s is None and not streams:
         return None
-    return next(iter(load_arrays(data, compilation.graph.inputs, streams=True).values())).shape[1]
+    return next(iter(load_arrays(data, graph.inputs, graph.dt_s, streams).values())).shape[1]
 
 
 def _csv(profile: Profile, rows: Sequence[LayerProfile | CoreProfile]) -> str:

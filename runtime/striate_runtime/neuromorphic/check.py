@@ -36,6 +36,7 @@ class Network:
         except msgspec.ValidationError as error:
             raise ProgramError(f"{program.machine}: the program's body is damaged: {error}") from error
         self.machine = program.machine
+        self.ports = program.inputs
         self.arrays: Mapping[str, Array] = program.arrays
         self.populations = {population.name: population for population in self.body.populations}
         self.rate = self.body.coding == "rate"

@@ -119,9 +119,7 @@ class EmulatedChip:
             )
             for row in range(0, len(values), rows)
         ]
-        found = check_inputs(self._program.inputs, inputs) | values_of(
-            self._network, watched._built, recordings, self._program.inputs[0].shape[0]
-        )
+        found = check_inputs(self._program.inputs, inputs) | values_of(self._network, watched._built, recordings)
         for port, array in self.run(inputs).items():
             population = self._network.populations[self._network.body.outputs[port]]
             found[population.name if population.kind == "readout" else port] = array

@@ -11,6 +11,7 @@ from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import write_program
+from striate.targets.neuromorphic.native import Native
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
 from striate.targets.neuromorphic.refuse import refuses
 from striate.targets.schema import Option, Request, Target
@@ -20,13 +21,14 @@ from striate_runtime.program import Program
 
 PAYLOAD_BITS = 8
 """What one event must carry in the codings `graded` and `delta`."""
-Coding = Literal["graded", "rate", "delta"]
-BELONGS: dict[str, tuple[Coding, ...]] = {
-    "steps": ("rate", "delta"),
-    "percentile": ("rate",),
-    "threshold": ("delta",),
+Coding = Literal["graded", "rate", "delta", "native"]
+TAKES: dict[Coding, tuple[str, ...]] = {
+    "graded": (),
+    "rate": ("steps", "percentile"),
+    "delta": ("steps", "threshold"),
+    "native": ("steps",),
 }
-"""Options that mean something to some codings only."""
+"""coding -> which of the options that not every coding has a use for it takes."""
 
 
 def compile_for_neuromorphic(
@@ -47,18 +49,20 @@ def compile_for_neuromorphic(
     `graded` takes the quantized graph, and as many steps as it is deep, whatever `steps` says. `rate` takes the float
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
     program takes as many more as the network is deep. `delta` takes the quantized graph and streams of `steps` frames,
-    and sends no change smaller than `threshold`. `slabs` is how columns are cut, and `seed` orders the placement's
-    swaps.
+    and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
+    of `steps` steps. `slabs` is how columns are cut, and `seed` orders the placement's swaps.
     Raises CompileError: cannot-lower, does-not-fit.
     """
     TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
-    if coding != "rate":
+    if coding in ("graded", "delta"):
         _check_payload(hardware, coding)
     if coding == "graded":
         encoded = Graded(graph, hardware).run()
     elif coding == "delta":
         encoded = Delta(graph, hardware, steps, threshold).run()
+    elif coding == "native":
+        encoded = Native(graph, hardware, steps).run()
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()
@@ -73,17 +77,21 @@ def _check_payload(chip: Chip, coding: Coding) -> None:
 
 
 def _compile(request: Request) -> Program:
-    coding = cast(Coding, str(request.options["coding"]))
-    for name, codings in BELONGS.items():
-        if name in request.machine.options and coding not in codings:
-            message = f"'{name}' belongs to {' and '.join(f'coding={other}' for other in codings)}; {_OWN[coding]}"
-            raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=f"leave '{name}' out"))
+    coding, machine = _coding(request), request.machine
+    for name in ("steps", "percentile", "threshold"):
+        if name in machine.options and name not in TAKES[coding]:
+            message = f"'{name}' means nothing to coding={coding}{_EXACT.get(coding, '')}"
+            raise CompileError(Diagnostic("bad-machine", message, machine.span, help=f"leave '{name}' out"))
+    steps = int(request.options["steps"])
+    if coding == "native":
+        assert request.steps is not None, "a network with time is compiled for a number of steps"
+        steps = request.steps
     return compile_for_neuromorphic(
         request.graph,
         coding=coding,
-        steps=_frames(request) if coding == "delta" else int(request.options["steps"]),
+        steps=_frames(request) if coding == "delta" else steps,
         hardware=request.hardware,
-        machine=str(request.machine),
+        machine=str(machine),
         calibration=request.calibration() if coding == "rate" else None,
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
@@ -92,11 +100,7 @@ def _compile(request: Request) -> Program:
     )
 
 
-_OWN: dict[Coding, str] = {
-    "graded": "coding=graded is exact, in as many steps as the network is deep",
-    "rate": "coding=rate sends spikes, whose number is the value",
-    "delta": "coding=delta takes one step for each frame, and as many more as the network is deep",
-}
+_EXACT = {"graded": ", which is exact, in as many steps as the network is deep"}
 
 
 def _frames(request: Request) -> int:
@@ -109,15 +113,42 @@ def _frames(request: Request) -> int:
     return int(frames)
 
 
+def _coding(request: Request) -> Coding:
+    """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
+    asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
+    if asked == "auto":
+        return "native" if over_time else "graded"
+    if over_time != (asked == "native"):
+        message, help = (
+            (
+                f"'{request.graph.name}' runs over time, and coding={asked} shows a network one input",
+                "use coding=native",
+            )
+            if over_time
+            else (
+                f"'{request.graph.name}' has no time, and coding=native is for a network's own neurons",
+                "use coding=graded",
+            )
+        )
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))
+    return cast(Coding, asked)
+
+
 TARGET = Target(
     "neuromorphic",
     (
-        Option("coding", "graded", ("graded", "rate", "delta"), "how a number travels as events"),
+        Option(
+            "coding",
+            "auto",
+            ("auto", "graded", "rate", "delta", "native"),
+            "how a number travels as events (auto: native for networks with time, graded for others)",
+        ),
         Option(
             "steps",
             64,
             (1, 65536),
-            "rate: how many time steps an input is shown; delta: frames in a stream (left out: as many as the data's)",
+            "rate: how many time steps an input is shown; native, delta: how many steps, or frames, a sample has (the"
+            " data's where left out)",
         ),
         Option("threshold", 0, (0, 255), "delta: the smallest change of an 8-bit activation that is sent (0: any)"),
         Option(

@@ -36,7 +36,17 @@ class Delta(Graded):
     def run(self) -> Encoded:
         """Encode the graph. Raises CompileError[cannot-lower]."""
         steps = self.frames + self._encode()
-        return Encoded("delta", steps, self.encoding, self.inputs, self.outputs, self.frames)
+        populations = self.encoding.populations
+        return Encoded(
+            "delta",
+            steps,
+            self.encoding,
+            self.inputs,
+            self.outputs,
+            samples_of=self.frames,
+            read_at={port: self.frames + populations[name].fires_at for port, name in self.outputs.items()},
+            series=tuple(self.outputs),
+        )
 
     def _feed(self, port: str, scale: float, low: int, high: int) -> Codes:
         codes = super()._feed(port, scale, low, high)

@@ -22,6 +22,7 @@ SILENT = 0
 """The number of no neuron: the value is 0 and costs nothing."""
 
 Image = tuple[int, int, int]
+Reads = Literal["potential", "current", "spike_count", "spikes"]
 
 
 @dataclass
@@ -109,15 +110,20 @@ class Given:
 class Encoded:
     """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from.
 
-    `frames`: how many of a stream's frames a sample has, one a step; None where a sample is no stream.
+    Over time, `samples_of` is how many steps of the network, or frames of a stream, a sample has; `reads`, `read_at`
+    and `series` are the program's.
     """
 
-    coding: Literal["graded", "rate", "delta"]
+    coding: Literal["graded", "rate", "delta", "native"]
     steps: int
     encoding: Encoding
     inputs: dict[str, Given]
     outputs: dict[str, str]
-    frames: int | None = None
+    samples_of: int | None = None
+    reads: dict[str, Reads] = field(default_factory=dict[str, "Reads"])
+    read_at: dict[str, int] = field(default_factory=dict[str, int])
+    series: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def image_of(shape: Shape) -> Image:

@@ -33,18 +33,23 @@ def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed
         input_scale={port: given.scale for port, given in encoded.inputs.items()},
         input_low={port: given.low for port, given in encoded.inputs.items()},
         input_high={port: given.high for port, given in encoded.inputs.items()},
-        uncounted=(ASSUMPTIONS[chip.packing.kind], *_unlimited(demand)),
-        read_at=_read_at(encoded),
-        series=() if encoded.frames is None else tuple(encoded.outputs),
+        uncounted=(ASSUMPTIONS[chip.packing.kind], *_unlimited(demand), *encoded.remarks),
+        reads=encoded.reads,
+        read_at=encoded.read_at,
+        series=encoded.series,
     )
-    time = () if encoded.frames is None else (encoded.frames,)
+    steps = () if encoded.samples_of is None else (encoded.samples_of,)
     return Program(
         target="neuromorphic",
         machine=machine,
         network=graph.name,
-        inputs=tuple(Port(name, type.dtype, (*time, *type.shape)) for name, type in graph.inputs.items()),
+        inputs=tuple(Port(name, type.dtype, (*steps, *type.shape)) for name, type in graph.inputs.items()),
         outputs=tuple(
-            Port(output, graph.type_of(value).dtype, (*time, *graph.type_of(value).shape))
+            Port(
+                output,
+                graph.type_of(value).dtype,
+                (*(steps if output in encoded.series else ()), *graph.type_of(value).shape),
+            )
             for output, value in graph.outputs.items()
         ),
         hardware=chip.text,
@@ -52,14 +57,6 @@ def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed
         arrays=encoding.arrays,
         files={},
     )
-
-
-def _read_at(encoded: Encoded) -> dict[str, int]:
-    """After how many steps each output has seen the last frame of a stream."""
-    if encoded.frames is None:
-        return {}
-    populations = encoded.encoding.populations
-    return {port: encoded.frames + populations[name].fires_at for port, name in encoded.outputs.items()}
 
 
 def spans_of(graph: Graph) -> dict[str, Span | None]:

@@ -21,6 +21,13 @@ ROWS = "a linear layer over more than one dimension would need one copy of its w
 FILLED = "padding with another number than 0 would need neurons that send it"
 ISLAND = "it needs floats in the middle of the network, which only the host has"
 
+NATIVE_ISLAND = (
+    "it needs floats, or sums, where only spikes can be: nothing but neurons stands between two sets of weights"
+)
+MOVED_SUM = "a sum of weights is rearranged before it meets its neurons"
+TOTAL_OF_POTENTIALS = "a potential cannot be sent, so that nothing on the chip can add it up"
+ZERO_POTENTIALS = "what is not 0 can only be counted of spikes"
+
 INTEGERS = "it belongs to integer graphs; 'rate' takes the float graph"
 
 _FLOATS = "it has no integer form, and a chip has no floats"
