@@ -8,7 +8,8 @@ from __future__ import annotations
 
 TIME = (
     "integrate_and_fire", "lif", "cuba_lif", "leaky_integrator", "sigma_delta",
-    "fixed_point_lif", "fixed_point_integrator", "delay", "spike_count", "sum_over_time", "last",
+    "fixed_point_lif", "fixed_point_integrator", "fixed_point_sigma_delta",
+    "delay", "spike_count", "sum_over_time", "last",
 )  # fmt: skip
 """Operators with state."""
 
@@ -40,6 +41,8 @@ _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows t
 _TIME = "networks with time run in the interpreter only; no coding maps their neurons to a chip yet"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
 
+_NO_CHANGE = "a maximum needs each value where it is taken, and only changes arrive there; use avg_pool2d"
+
 _CURVES = ("leaky_relu", "prelu", "elu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu")
 
 _GRADED = {
@@ -58,7 +61,8 @@ _RATE = {
     "clip": "only a clip from 0 is a rectifier; there is no negative rate",
     "div": _PRODUCT,
 }
-_BOTH = {
+_DELTA = _GRADED | {"max_pool2d": _NO_CHANGE}
+_ALL = {
     **dict.fromkeys(("softmax", "log_softmax", "argmax"), _HOST),
     **dict.fromkeys(("mul", "matmul"), _PRODUCT),
     **dict.fromkeys(TIME, _TIME),
@@ -68,8 +72,9 @@ _BOTH = {
 }
 
 NOT_YET: dict[tuple[str, str], str] = {
-    **{("graded", name): reason for name, reason in (_GRADED | _BOTH).items()},
-    **{("rate", name): reason for name, reason in (_RATE | _BOTH).items()},
+    (coding, name): reason
+    for coding, reasons in {"graded": _GRADED, "rate": _RATE, "delta": _DELTA}.items()
+    for name, reason in (reasons | _ALL).items()
 }
 """(coding, operator) -> why."""
 
@@ -78,9 +83,10 @@ NO_RULE = "no rule has been written for it"
 
 def document() -> str:
     """The table in Markdown, operator by operator."""
+    codings = tuple(dict.fromkeys(coding for coding, _ in NOT_YET))
     names = sorted({name for _, name in NOT_YET})
-    rows = [f"| `{name}` | {_cell('graded', name)} | {_cell('rate', name)} |" for name in names]
-    return "\n".join(["| operator | graded | rate |", "|---|---|---|", *rows, ""])
+    rows = [f"| `{name}` | {' | '.join(_cell(coding, name) for coding in codings)} |" for name in names]
+    return "\n".join([f"| operator | {' | '.join(codings)} |", "|---" * (len(codings) + 1) + "|", *rows, ""])
 
 
 def _cell(coding: str, name: str) -> str:
