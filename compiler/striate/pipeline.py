@@ -41,8 +41,8 @@ class Compilation:
 
     `calibration` are arrays for the graph's inputs, `[N, *shape]`, over time `[N, T, *shape]`. With `stand_ins`,
     weights and calibration that are missing are random: enough to check that a network compiles and fits.
-    `weights_are_random` says it happened. `steps` is the T of the data that a network with time is to run on, where
-    they are known.
+    `weights_are_random` says it happened. `steps` is the T of the data that a network with time is to run on, or of
+    streams of frames, where they are known.
     """
 
     source: Source
@@ -101,10 +101,11 @@ class Compilation:
     def steps_on(self, machine: Machine) -> int | None:
         """How many steps a sample has on a machine: what its `steps` says, else the data, else the calibration data.
 
-        None for a network without time. Raises CompileError[needs-calibration] where nothing says it.
+        For a network without time, how many frames the data have where they are streams. Raises
+        CompileError[needs-calibration] where nothing says it.
         """
         if self.graph.dt_s is None:
-            return None
+            return self.steps
         asked = machine.options.get("steps")
         if isinstance(asked, int):
             return asked
@@ -214,9 +215,14 @@ def compile(
     weights: str | None = None,
     calibration: Path | Mapping[str, Array] | None = None,
     progress: Progress | None = None,
+    steps: int | None = None,
 ) -> Program:
-    """Compile a network (its text, or the path of a file) for the machine that `on` names."""
+    """Compile a network (its text, or the path of a file) for the machine that `on` names.
+
+    `steps`: how many steps a sample has, for a network with time, or frames, for machines that take streams.
+    """
     from striate.language import parse_machine
 
     compilation = read(text_or_path, weights=weights, calibration=calibration)
+    compilation.steps = steps
     return lower(compilation, parse_machine(on), progress=progress)

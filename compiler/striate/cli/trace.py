@@ -38,7 +38,8 @@ def trace(
 ) -> None:
     """Keep every layer's values, and over time its spikes and potentials, under names that all machines share.
 
-    Besides a machine, --on takes 'interpreter' and 'interpreter(graph=quantized)': the reference's values.
+    Besides a machine, --on takes 'interpreter' and 'interpreter(graph=quantized)': the reference's values. It runs
+    streams, [N, T, *shape], frame by frame.
     """
     from striate.cli import console
     from striate.cli.arguments import writable
@@ -96,7 +97,7 @@ def trace_on(
 def _interpreted(
     model: Path, machine: Machine, data: Path | None, samples: int, weights: str | None, calibration: Path | None
 ) -> Trace:
-    from striate.data import load_arrays
+    from striate.data import frames_of, holds_streams, load_arrays
     from striate.diagnostics import CompileError, Diagnostic
     from striate.graph import Graph
     from striate.interpreter import interpret_all
@@ -116,6 +117,13 @@ def _interpreted(
         raise CompileError(
             Diagnostic("bad-data", f"no inputs given: pass --data FILE.npz with {', '.join(graph.inputs)}")
         )
+    if graph.dt_s is None and holds_streams(data, graph.inputs):
+        streams = load_arrays(data, graph.inputs, streams=True)
+        kept = {name: array[:samples] for name, array in streams.items()}
+        values = interpret_all(graph, frames_of(kept))
+        shape = next(iter(kept.values())).shape[:2]
+        whole = {name: array.reshape(*shape, *array.shape[1:]) for name, array in values.items()}
+        return Trace(str(machine), graph.name, tuple(kept), whole)
     arrays = load_arrays(data, graph.inputs, graph.dt_s)
     inputs: Mapping[str, Array] = {name: array[:samples] for name, array in arrays.items()}
     values = interpret_all(graph, inputs)

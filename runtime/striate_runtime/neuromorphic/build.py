@@ -16,7 +16,7 @@ from striate_runtime.neuromorphic.layout import Place, build_parameters, build_s
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.reading import plane_of
 from striate_runtime.neuromorphic.synapses import SynapseBuilder
-from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
+from striate_runtime.neuromorphic.tables import INPUT_CHANGES, KINDS, Populations, Projections, Tables, concatenated
 from striate_runtime.program.neuromorphic import Population
 
 
@@ -66,7 +66,7 @@ def build(network: Network, chip: Chip) -> Built:
     return Built(
         tables=Tables(
             populations=Populations(
-                kind=np.array([KINDS[p.kind] for p in populations], np.int32),
+                kind=np.array([_kind(network, p) for p in populations], np.int32),
                 fires_at=np.array([p.fires_at for p in populations], np.int32),
                 low=np.array([low for low, _ in ranges], np.int64),
                 high=np.array([high for _, high in ranges], np.int64),
@@ -101,7 +101,7 @@ def build(network: Network, chip: Chip) -> Built:
             synapses=synapses.finish(),
             accounts=account_tables,
             initial=initial,
-            native=int(network.native),
+            native=int(network.timed),
             sum_spare=0 if body.sum_bits is None else 32 - (body.sum_bits + 1 - SUM_SHIFT),
         ),
         mapping=mapping,
@@ -119,8 +119,9 @@ def check_overflow(network: Network) -> None:
         if population.kind == "input":
             continue
         worst = _worst_input(network, population)
-        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit.
-        one_step = network.body.coding == "graded" or population.kind == "cuba_lif"
+        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit. Under delta
+        # the changes that have come from a neuron add up to one activation.
+        one_step = network.body.coding in ("graded", "delta") or population.kind in ("cuba_lif", "sigma_delta")
         steps = 1 if one_step else network.body.steps
         once = population.kind == "readout"
         bias = int(abs(network.channels_of(population.bias, population, 0)).max())
@@ -141,6 +142,8 @@ def _worst_input(network: Network, population: Population) -> int:
             continue
         low, high = network.payloads(network.populations[projection.source])
         payload = max(abs(low), abs(high))
+        if network.native and network.populations[projection.source].kind == "sigma_delta":
+            payload = max(payload, high - low)
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
             payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
@@ -153,6 +156,11 @@ def _worst_input(network: Network, population: Population) -> int:
             weights = weights * projection.kernel[0] * projection.kernel[1]
         worst += payload * int(weights.max(initial=0))
     return worst
+
+
+def _kind(network: Network, population: Population) -> int:
+    changes = network.body.coding == "delta" and population.kind == "input"
+    return INPUT_CHANGES if changes else KINDS[population.kind]
 
 
 def _starts(names: set[str], places: dict[str, Place]) -> tuple[dict[str, int], int]:

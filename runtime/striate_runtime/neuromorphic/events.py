@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
-from striate_runtime.neuromorphic import events_accounting, events_blocks, native, vectors
+from striate_runtime.neuromorphic import events_accounting, events_blocks, events_changes, native, vectors
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_accounting import account, count_active
@@ -28,10 +28,21 @@ from striate_runtime.neuromorphic.events_blocks import (
     rest_block,
     trailing_zeros,
 )
-from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, MAXIMA, READOUT, ROWS
+from striate_runtime.neuromorphic.events_changes import send_changes, send_input_changes
+from striate_runtime.neuromorphic.tables import (
+    CUBA_LIF,
+    GRADED,
+    INPUT,
+    INPUT_CHANGES,
+    LANES,
+    MAXIMA,
+    READOUT,
+    ROWS,
+    SIGMA_DELTA,
+)
 
 _MASK = (1 << LANES) - 1
-_COMPILED_FROM = (counts_columns, events_accounting, events_blocks, native, tables_layout, vectors)
+_COMPILED_FROM = (counts_columns, events_accounting, events_blocks, events_changes, native, tables_layout, vectors)
 _jit = njit(nogil=True, error_model="numpy")
 
 
@@ -81,6 +92,11 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     row = counts[sample, step]
                     if populations.kind[p] == CUBA_LIF:
                         end = _leak(tables, state, p, start, step, row, saturation)
+                    elif populations.kind[p] == SIGMA_DELTA:
+                        if step == populations.fires_at[p] or state.waiting[p] == 1:
+                            end = send_changes(tables, state, p, start, limit, step, row, saturation)
+                    elif populations.kind[p] == INPUT_CHANGES:
+                        end = send_input_changes(tables, state, p, start, given, row)
                     else:
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0

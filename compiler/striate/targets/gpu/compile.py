@@ -144,7 +144,7 @@ def _compile(request: Request) -> Program:
         hardware_text=request.hardware.text,
         machine=str(request.machine),
         default_batch=int(options["batch"]),
-        steps=request.steps,
+        steps=None if request.graph.dt_s is None else request.steps,
         build=request.build,
         cache=request.cache,
         progress=request.progress,

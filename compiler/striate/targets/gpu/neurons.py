@@ -13,7 +13,15 @@ import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
-from striate.operators import CubaLif, FixedPointLif, IntegrateAndFire, LeakyIntegrator, Lif, SigmaDelta
+from striate.operators import (
+    CubaLif,
+    FixedPointLif,
+    FixedPointSigmaDelta,
+    IntegrateAndFire,
+    LeakyIntegrator,
+    Lif,
+    SigmaDelta,
+)
 from striate.operators.fixed_point import LARGEST_STATE, LARGEST_THRESHOLD, STATE_BITS, SUM_SHIFT, WHOLE
 from striate.operators.stateful import keep_after
 from striate.targets.gpu.weights import parameter
@@ -65,14 +73,15 @@ def _leaky_integrator(graph: Graph, node: Node) -> Neuron:
 def _sigma_delta(graph: Graph, node: Node) -> Neuron:
     operator = node.operator
     assert isinstance(operator, SigmaDelta), "the table maps it here"
-    activated = "tl.maximum({s}, 0.0)" if operator.activation == "relu" else "{s}"
+    level = "{s} + {bias}" if operator.bias else "{s}"
     lines = (
         "{s} = {s} + {a}",
-        f"change = {activated} - {{sent}}",
+        f"change = {f'tl.maximum({level}, 0.0)' if operator.activation == 'relu' else level} - {{sent}}",
         "sends = tl.where(tl.abs(change) >= {threshold}, change, 0.0){rounded}",
         "{sent} = {sent} + sends",
     )
-    return Neuron({"s": 0, "sent": 0}, lines, "sends", {"threshold": _one(operator.threshold)})
+    bias = {"bias": parameter(graph, node, "bias").astype(np.float32)} if operator.bias else {}
+    return Neuron({"s": 0, "sent": 0}, lines, "sends", {"threshold": _one(operator.threshold), **bias})
 
 
 def _fixed_point_lif(graph: Graph, node: Node) -> Neuron:
@@ -97,6 +106,25 @@ def _fixed_point_integrator(graph: Graph, node: Node) -> Neuron:
     return Neuron(states, (*lines, "{v} = charged"), "{v}", constants)
 
 
+def _fixed_point_sigma_delta(graph: Graph, node: Node) -> Neuron:
+    """The product and its rounding take 64 bits, as in requantize; sums wrap in 32."""
+    operator = node.operator
+    assert isinstance(operator, FixedPointSigmaDelta), "the table maps it here"
+    constants = {role: parameter(graph, node, role) for role in ("bias", "multiplier")}
+    constants["shift"] = _checked(node, "shift", parameter(graph, node, "shift"), 1, 62)
+    lines = (
+        "{s} = {s} + {a}",
+        "shift = tl.full([1], 0, tl.int64) + {shift}",
+        "half = (tl.full([1], 1, tl.int64) << (shift - 1))",
+        "scaled = (({s} + {bias}).to(tl.int64) * {multiplier} + half) >> shift",
+        f"level = tl.minimum(tl.maximum(scaled, {operator.low}), {operator.high}).to(tl.int32)",
+        "change = level - {sent}",
+        f"sends = tl.where(tl.abs(change) >= {max(operator.threshold, 1)}, change, 0)",
+        "{sent} = {sent} + sends",
+    )
+    return Neuron({"s": 0, "sent": 0}, lines, "sends", constants)
+
+
 def _spike_count(graph: Graph, node: Node) -> Neuron:
     return Neuron({"count": 0}, (f"{{count}} = {{count}} + ({{a}} != 0).to({_type(node)})",), "{count}")
 
@@ -113,6 +141,7 @@ NEURONS: dict[str, Callable[[Graph, Node], Neuron]] = {
     "sigma_delta": _sigma_delta,
     "fixed_point_lif": _fixed_point_lif,
     "fixed_point_integrator": _fixed_point_integrator,
+    "fixed_point_sigma_delta": _fixed_point_sigma_delta,
     "spike_count": _spike_count,
     "sum_over_time": _sum_over_time,
 }

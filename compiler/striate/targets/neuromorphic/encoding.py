@@ -110,11 +110,11 @@ class Given:
 class Encoded:
     """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from.
 
-    Over time, `samples_of` is how many steps of the network a sample has; `reads`, `read_at` and `series` are the
-    program's.
+    Over time, `samples_of` is how many steps of the network, or frames of a stream, a sample has; `reads`, `read_at`
+    and `series` are the program's.
     """
 
-    coding: Literal["graded", "rate", "native"]
+    coding: Literal["graded", "rate", "delta", "native"]
     steps: int
     encoding: Encoding
     inputs: dict[str, Given]
