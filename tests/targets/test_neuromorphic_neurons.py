@@ -134,12 +134,8 @@ def changing(seed: int) -> tuple[FixedPointSigmaDelta, Array, dict[str, Array]]:
 
 def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Array], payload_shift: int = 0) -> Program:
     """x -> y -> z, one to one: z adds up what y sends."""
-    fields: dict[str, Any] = {
-        "payload_shift": payload_shift,
-        "low": neuron.low,
-        "high": neuron.high,
-        **{role: role for role in parameters},
-    }
+    roles: dict[str, Any] = {role: role for role in parameters}
+    fields = {"payload_shift": payload_shift, "low": neuron.low, "high": neuron.high, **roles}
     arrays = parameters | {"threshold": np.full(SHAPE[0], max(1, neuron.threshold), np.int32)}
     populations = (
         Population("x", "x", SHAPE, "input"),
@@ -204,7 +200,7 @@ def test_at_threshold_0_what_a_sigma_delta_has_sent_is_the_requantized_sum(seed:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_a_payload_shift_cuts_off_is_lost_as_in_lava(seed: int):
-    """lava: delta = act - act before + residue; sends delta >> state_exp where |delta| >= vth; residue = delta - sent."""
+    """lava: delta = act - before + residue; sends delta >> state_exp where |delta| >= vth; residue = delta - sent."""
     neuron, x, parameters = changing(seed)
     kept = {"bias": parameters["bias"]}
     activation = np.maximum(np.cumsum(x.astype(np.int64), axis=0) + kept["bias"].reshape(-1, 1, 1), 0)

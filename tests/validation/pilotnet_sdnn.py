@@ -1,7 +1,8 @@
-"""PilotNet-SDNN as lava-dl publishes it, as a program for the emulated chip: traces, and what a run on a Loihi 2 counted.
+"""PilotNet-SDNN as lava-dl publishes it, as a program for the emulated chip: traces, and what a Loihi 2 counted.
 
-The network file and traces are of a small input (100 x 33 pixels, one image at every step); the counters are of a run on
-images that are not published, of a network file that is not published either. It lay on the cores as PilotNet-LIF did.
+The network file and traces are of a small input (100 x 33 pixels, one image at every step); the counters are of a run
+on images that are not published, of a network file that is not published either. It lay on the cores as PilotNet-LIF
+did.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def program(file: str, rounding: str) -> Program:
             group = groups[str(index)]
             if group["type"][0] == b"flatten":
                 continue
-            shape = tuple(int(n) for n in (*group["shape"][()], 1, 1)[:3])
+            channels, height, width = (int(n) for n in (*group["shape"][()], 1, 1)[:3])
+            shape = channels, height, width
             if index == 0:
                 populations.append(Population("input", "input", shape, "input"))
                 continue
@@ -184,7 +186,7 @@ class Updates:
 
 
 def compare_updates(layers: list[Layer]) -> list[Updates]:
-    """The convolutions' cores; those with the host's messages are left out. `layers`: PilotNet-LIF's, for the shapes."""
+    """The convolutions' cores but `ODD_CORES`. `layers`: PilotNet-LIF's, for the shapes."""
     published = read_columns("pilotnet_sdnn_activity_percore.csv")
     rows: list[Updates] = []
     for layer in layers:

@@ -167,9 +167,8 @@ class Network:
         if population.kind == "sigma_delta":
             self.check(population.reduce == "sum", place, "a sum of changes is no maximum")
             least, most = 1 - (1 << 30), (1 << 30) - 1
-            self.check(
-                0 <= population.payload_shift < 31, place, "shifts its payload by no number of bits from 0 to 30"
-            )
+            bits = population.payload_shift
+            self.check(0 <= bits <= 30, place, f"shifts its payload by {bits} bits, and 0 to 30 are possible")
             ordered = least <= population.low <= population.high <= most
             self.check(ordered, place, f"{population.low}..{population.high} are no limits within {least}..{most}")
         if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
