@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,7 +114,7 @@ class NativeNeurons:
 
     def relay(self, total: Sum, name: str, layer: str) -> str:
         """Neurons that fire in each step in which any spike arrives; the sum's weights are all 1."""
-        doubled = tuple(Synapses(**{**vars(each), "weights": _doubled(each, self.encoding)}) for each in total.synapses)
+        doubled = tuple(replace(each, weights=_doubled(each, self.encoding)) for each in total.synapses)
         made = self.encoding.fresh(name)
         image = image_of(total.shape)
         self._check_spikes(doubled)
