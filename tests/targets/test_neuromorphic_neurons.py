@@ -135,7 +135,7 @@ def changing(seed: int) -> tuple[FixedPointSigmaDelta, Array, dict[str, Array]]:
 def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Array], payload_shift: int = 0) -> Program:
     """x -> y -> z, one to one: z adds up what y sends."""
     roles: dict[str, Any] = {role: role for role in parameters}
-    fields = {"payload_shift": payload_shift, "low": neuron.low, "high": neuron.high, **roles}
+    fields: dict[str, Any] = {"payload_shift": payload_shift, "low": neuron.low, "high": neuron.high, **roles}
     arrays = parameters | {"threshold": np.full(SHAPE[0], max(1, neuron.threshold), np.int32)}
     populations = (
         Population("x", "x", SHAPE, "input"),
