@@ -162,8 +162,11 @@ def test_energy_is_bytes_macs_and_constant_power_by_their_costs() -> None:
 
 
 def test_a_launch_of_a_loop_starts_once_for_each_step() -> None:
-    program = edit_body(program_for("i8"), lambda body: (body.update(steps=5), body["launches"][1].update(loop=1)))
-    plain, looped = (estimate(read_plan(one), h100(), 1) for one in (program_for("i8"), program))
+    def edit(body: dict[str, Any]) -> None:
+        body["steps"], body["launches"][1]["loop"] = 5, 1
+
+    programs = (program_for("i8"), edit_body(program_for("i8"), edit))
+    plain, looped = (estimate(read_plan(program), h100(), 1) for program in programs)
     start = h100().memory.launch_latency_us.value
     assert start is not None
     times = [[layer.latency_us or 0 for layer in figures.layers] for figures in (plain, looped)]
