@@ -159,7 +159,7 @@ TARGET = Target(
         ),
         Option("batch", 1, (1, 4096), "how many samples go through the network at once"),
         Option(
-            "steps", 0, (1, 65536), "how many time steps a sample has, for a network with time; 0: what the data has"
+            "steps", 0, (1, 65536), "time steps of a sample, for a network with time; unless given, those of the data"
         ),
     ),
     computes_in_integers=lambda options: options["precision"] == "i8",
