@@ -92,6 +92,8 @@ def one(name: str, as_json: bool) -> None:
 
 
 def _option(option: Option) -> str:
+    if not option.legal:
+        return f"{option.name}=TEXT  {option.doc}"
     first, *rest = option.legal
     if isinstance(first, str):
         words = [str(option.default), *(str(word) for word in (first, *rest) if word != option.default)]

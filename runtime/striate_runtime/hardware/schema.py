@@ -91,6 +91,8 @@ class Packing(msgspec.Struct, frozen=True):
     `dense_tap`: per kernel tap and input channel, the weights of all output channels, rounded up to words, shared by
     all positions. `crossbar`: a bit for each pair of axon and neuron. `pow2_kernel`: see CoreClass.
     `weight_sharing` says whether a convolution's weights are stored once per core or per neuron.
+    `neurons_per_axon` is how many neurons with weights of their own may share an axon, where a spike says which of them
+    sent it; `shared_axon_slots` is how many of `axons_out` such an axon takes.
     """
 
     kind: Literal["loihi_synentry", "dense_tap", "crossbar", "pow2_kernel"]
@@ -99,6 +101,8 @@ class Packing(msgspec.Struct, frozen=True):
     synapses_per_entry: Limit
     words_per_axon: Limit
     destinations_per_group: Limit
+    neurons_per_axon: Limit | None = None
+    shared_axon_slots: Limit | None = None
 
 
 class Numerics(msgspec.Struct, frozen=True):

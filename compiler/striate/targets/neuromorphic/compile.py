@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from striate.diagnostics import CompileError, Diagnostic
+from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
 from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
@@ -34,14 +34,18 @@ def compile_for_neuromorphic(
     percentile: float = FULL_SCALE_PERCENTILE,
     seed: int = 0,
     slabs: Slabs = "even",
+    chips: int = 0,
+    pin: str = "",
+    span: Span | None = None,
 ) -> Program:
     """The program of a graph for one chip.
 
     `graded` takes the quantized graph, and as many steps as it is deep, whatever `steps` says. `rate` takes the float
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
-    program takes as many more as the network is deep. `slabs` is how columns are cut, and
-    `seed` orders the placement's swaps.
-    Raises CompileError: cannot-lower, does-not-fit.
+    program takes as many more as the network is deep. `slabs` is how columns are cut, `chips` how many chips of the
+    board may be used (0: all), `pin` which layers stand where, written at `span`; `seed` orders the placement's swaps,
+    which go by the traffic on `calibration` data where there are any.
+    Raises CompileError: cannot-lower, does-not-fit, bad-machine.
     """
     TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
@@ -51,7 +55,9 @@ def compile_for_neuromorphic(
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()
-    return write_program(graph, encoded, hardware, machine, seed, slabs)
+    return write_program(
+        graph, encoded, hardware, machine, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration
+    )
 
 
 def _check_payload(chip: Chip) -> None:
@@ -75,10 +81,13 @@ def _compile(request: Request) -> Program:
         steps=int(request.options["steps"]),
         hardware=request.hardware,
         machine=str(request.machine),
-        calibration=request.calibration() if coding == "rate" else None,
+        calibration=request.calibration(),
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
         slabs=cast(Slabs, str(request.options["slabs"])),
+        chips=int(request.options["chips"]),
+        pin=str(request.options["pin"]),
+        span=request.machine.span,
     )
 
 
@@ -99,6 +108,8 @@ TARGET = Target(
             ("even", "power_of_two"),
             "how columns are cut: evenly, or by powers of two with the last slab padded, as PilotNet is on Loihi 2",
         ),
+        Option("chips", 0, (0, 4096), "how many chips of the board may be used; 0: as many as it has"),
+        Option("pin", "", (), 'the cores that layers stand on, as in "conv1: 0-3; fc1: 7 9"'),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),
     computes_in_integers=lambda options: options["coding"] == "graded",
