@@ -160,6 +160,7 @@ class EmulatedChip:
         cores = len(mapping.core_layer)
         run = Run(Totals.empty(mapping), np.zeros((cores, 2), np.int64))
         rows = steps if self._network.native else 1
+        pairs = len(mapping.pair_layer) if self.hardware.topology.tile_gspikes_per_s else 0
         raw = np.zeros((len(values) // rows, len(snapshots), self._built.outputs), np.int32)
         piece = max(1, _COUNTS_BYTES // (steps * max(1, cores) * COLUMNS * 8))
         times: list[Array | None] = []
@@ -178,6 +179,7 @@ class EmulatedChip:
                 raw[part],
                 counts,
                 run.totals.pairs,
+                np.zeros((samples, steps, pairs if counting else 0), np.int32),
                 run.saturation,
             )
             if counting:
