@@ -32,8 +32,10 @@ _TIMED_REPLAYS = 100
 _LATENCY_NOTE = "median over graph replays, p10 to p90; inputs on the GPU, transfers not counted; a batch's share"
 
 
-def open_gpu(program: Program, fallback: bool, progress: Progress) -> Device:
+def open_gpu(program: Program, fallback: bool, progress: Progress, timing: str) -> Device:
     """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError."""
+    if timing != "simple":
+        raise DeviceError(f"timing '{timing}' follows the messages between a chip's cores, and a GPU has none")
     plan = read_plan(program)
     try:
         driver = open_driver()

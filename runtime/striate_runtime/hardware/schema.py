@@ -53,6 +53,7 @@ class Topology(msgspec.Struct, frozen=True):
     """The mesh of routers, `cores_per_router` cores at each, and what crossing it costs per message and hop.
 
     `routing`: `xy`, first along x, then along y; `direct`, each core to the few that it is connected to.
+    `link_buffer_messages`: how many messages wait at the end of a link before those behind them stand still.
     """
 
     chips: Limit
@@ -66,6 +67,7 @@ class Topology(msgspec.Struct, frozen=True):
     hop_north_south_latency_ns: Quantity
     hop_between_chips_energy_pj: Quantity
     tile_gspikes_per_s: Quantity | None = None
+    link_buffer_messages: Limit | None = None
 
 
 class CoreLimits(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ def count_active(populations, segments, p, accumulator, counts):
 
 
 @_jit
-def account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
+def account(tables, j, event_neuron, pair_step, step, counts, pair_totals, pair_sent):
     """What the events of one population cost along projection j: sent in this step, received `delay` steps later."""
     projections, accounts = tables.projections, tables.accounts
     first_neuron = tables.populations.neuron[projections.source[j]]
@@ -58,6 +58,8 @@ def account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
         messages = pair_step[pair, 0]
         source, target = accounts.pair_source[pair], accounts.pair_target[pair]
         pair_totals[pair, SENT] += messages
+        if pair_sent.shape[1] > 0:
+            pair_sent[step, pair] = messages
         if source >= 0:
             counts[step, source, MESSAGES_OUT] += messages
             counts[step, source, HOPS_EAST_WEST] += messages * accounts.pair_hops_east_west[pair]
