@@ -6,6 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
             )
             return {name: array for name, array in members.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError:
-        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
+        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file", help=_told_of(path))) from None
     except MemoryError as error:
         raise CompileError(Diagnostic("bad-data", f"{path}: too large for this machine's memory: {error}")) from error
     except OSError as error:
@@ -48,6 +49,15 @@ def read_arrays(path: Path) -> dict[str, Array]:
         if "allow_pickle" in reason:
             reason = "it holds Python objects, which are never loaded, or something else altogether"
         raise CompileError(Diagnostic("bad-data", f"{path}: not a usable .npz or .npy file: {reason}")) from error
+
+
+def _told_of(path: Path) -> str | None:
+    """Data that is not ours to ship is made by its user: the README.md beside it, where that names the file."""
+    page = path.parent / "README.md"
+    with suppress(OSError):
+        if path.name in page.read_text(encoding="utf-8", errors="replace"):
+            return f"{page} says how '{path.name}' is made"
+    return None
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:

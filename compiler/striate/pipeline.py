@@ -62,11 +62,14 @@ class Compilation:
     @cached_property
     def quantized(self) -> Graph:
         """The integer graph: the truth for every machine that computes in integers."""
-        from striate.passes import quantize
+        from striate.passes import quantize, quantize_time
         from striate.verify import verify
 
         graph = self.optimised.copy()
-        quantize(graph, self.calibration)
+        if graph.dt_s is None:
+            quantize(graph, self.calibration)
+        else:
+            quantize_time(graph, self.calibration)
         verify(graph, "quantize")
         if self.observe:
             self.observe("quantize", graph)

@@ -113,7 +113,8 @@ def _interpreted(
         raise CompileError(
             Diagnostic("bad-data", f"no inputs given: pass --data FILE.npz with {', '.join(graph.inputs)}")
         )
-    inputs: Mapping[str, Array] = {name: array[:samples] for name, array in load_arrays(data, graph.inputs).items()}
+    arrays = load_arrays(data, graph.inputs, graph.dt_s)
+    inputs: Mapping[str, Array] = {name: array[:samples] for name, array in arrays.items()}
     return Trace(str(machine), graph.name, tuple(inputs), interpret_all(graph, inputs))
 
 
