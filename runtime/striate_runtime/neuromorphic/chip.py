@@ -99,7 +99,7 @@ class EmulatedChip:
     def step_times_ns(self, inputs: Table[str, Array]) -> Array | None:
         """How long each step takes, `[N, steps]`; None where the chip's times are unknown."""
         counts, updates = self.step_counts(inputs)
-        return step_times_ns(counts, updates, self._built.mapping.tiles, self.hardware)
+        return step_times_ns(counts, updates, self._built.mapping.tiles, self.hardware, self._built.mapping.chips)
 
     def trace(self, inputs: Table[str, Array]) -> dict[str, Array]:
         """Every population's value; and over time its spikes, potentials and events, where it fires more than once."""
@@ -187,7 +187,7 @@ class EmulatedChip:
                 run.totals.samples += samples
                 if kept is not None:
                     kept.append(counts)
-                times.append(step_times_ns(counts, updates, mapping.tiles, self.hardware))
+                times.append(step_times_ns(counts, updates, mapping.tiles, self.hardware, mapping.chips))
         self._progress("running the chip", len(raw), len(raw))
         known = [part.sum(1) / 1000 for part in times if part is not None]
         return raw, run, np.concatenate(known) if known else None

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, assumed_note
+from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
@@ -33,7 +34,7 @@ from striate_runtime.neuromorphic.counts import (
 )
 from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
 from striate_runtime.neuromorphic.links import link_traffic
-from striate_runtime.neuromorphic.timing import barrier_ns, untimed
+from striate_runtime.neuromorphic.timing import untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
 
@@ -155,12 +156,12 @@ def _total_counts(totals: Totals, row: list[float]) -> dict[str, float]:
 
 
 def _latency(times_us: npt.NDArray[Any] | None, totals: Totals, mapping: Mapping, chip: Chip) -> Figure:
-    missing = untimed(totals.cores.sum(0), chip, mapping.tiles)
+    missing = untimed(totals.cores.sum(0), chip, mapping.tiles, mapping.chips)
     without = ["contention in the mesh", *([f"what has no published time ({', '.join(missing)})"] if missing else [])]
     note = f"mean over samples; without {' and '.join(without)}"
     if times_us is None:
         return Figure(None, "emulated", note=note)
-    barrier = barrier_ns(mapping.tiles, chip)
+    barrier = barrier_ns(mapping.tiles, chip, mapping.chips)
     return Figure(
         float(times_us.mean()),
         "emulated",

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, Quantity
+from striate_runtime.neuromorphic.barrier import barrier_ns, untimed_between_chips
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     EVENTS_OUT,
@@ -40,7 +41,7 @@ NEURON_TERMS = ((ACTIVE, "neuron_update"), (EVENTS_OUT, "spike_out"), (MESSAGES_
 """What neurons cost a core besides `neuron_access` at every update."""
 
 
-def step_times_ns(counts: Counts, updates: Counts, tiles: int, chip: Chip) -> Times | None:
+def step_times_ns(counts: Counts, updates: Counts, tiles: int, chip: Chip, chips: int = 1) -> Times | None:
     """Each step in ns `[N, steps]`, from counts `[N, steps, cores, COLUMNS]` and updates `[N, steps, cores]`.
 
     None where the chip's description has no figure for any kind of work.
@@ -50,22 +51,15 @@ def step_times_ns(counts: Counts, updates: Counts, tiles: int, chip: Chip) -> Ti
     messages = _work(counts, MESSAGE_TERMS, chip)
     neurons = _work(counts, NEURON_TERMS, chip) + updates * (_latency(chip, "neuron_access").value or 0.0)
     cores = np.maximum(messages, neurons) if chip.time.overlap == "max" else messages + neurons
-    return cores.max(axis=2, initial=0.0) + (barrier_ns(tiles, chip).value or 0.0)
+    return cores.max(axis=2, initial=0.0) + (barrier_ns(tiles, chip, chips).value or 0.0)
 
 
-def barrier_ns(tiles: int, chip: Chip) -> Quantity:
-    """The barrier among that many used routers: the next larger entry of the chip's table, or its last."""
-    points = sorted(chip.time.barrier, key=lambda point: point.tiles)
-    fitting = [point for point in points if point.tiles >= tiles]
-    return (fitting[0] if fitting else points[-1]).latency_ns
-
-
-def untimed(counts: Counts, chip: Chip, tiles: int) -> tuple[str, ...]:
+def untimed(counts: Counts, chip: Chip, tiles: int, chips: int = 1) -> tuple[str, ...]:
     """Work that was done but that no published time exists for. `counts` is a row of totals `[COLUMNS]`."""
     terms = [(name, counts[column]) for column, name in (*MESSAGE_TERMS, *NEURON_TERMS)]
     missing = [name for name, count in [*terms, ("neuron_access", 1)] if count and _latency(chip, name).value is None]
-    barrier = ["barrier"] if barrier_ns(tiles, chip).value is None else []
-    return tuple(name.replace("_", " ") for name in [*missing, *barrier])
+    barrier = ["barrier"] if barrier_ns(tiles, chip, chips).value is None else []
+    return (*(name.replace("_", " ") for name in [*missing, *barrier]), *untimed_between_chips(chip, chips))
 
 
 def _work(counts: Counts, terms: tuple[tuple[int, str], ...], chip: Chip) -> Times:
