@@ -36,7 +36,7 @@ CASES = (
     ("digits/lenet5.striate", "loihi2"),
     ("digits/lenet5.striate", "loihi1(coding=rate, steps=64)"),
     ("models/pilotnet.striate", "loihi2(slabs=power_of_two)"),
-    ("models/lenet5.striate", "teaching"),
+    ("models/pilotnet.striate", "loihi2"),
     ("models/resnet18.striate", "loihi2"),
     ("models/mobilenet_v2.striate", "loihi2"),
 )
