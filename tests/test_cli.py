@@ -94,6 +94,13 @@ def test_emit_shows_each_stage_as_text(striate: Striate, tiny: Path, tmp_path: P
     assert "requantize" in striate("compile", tiny, "--calibration", data, "--emit", "quantized").out
     mapping = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", "mapping").out
     assert "cores:" in mapping
+    assert "binding: " in mapping
+    assert "note: placement: by the events of" in mapping
+    found = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", "mapping", "--json")
+    for core in json.loads(found.out)["cores"]:
+        shares = {name: use["share"] for name, use in core["uses"].items() if use["share"] is not None}
+        assert core["binding"] == max(shares, key=lambda name: shares[name])
+        assert shares["neuron_slots"] == core["uses"]["neuron_slots"]["used"] / core["uses"]["neuron_slots"]["limit"]
     assert "@triton.jit" in striate("compile", tiny, "--on", "gpu", "--emit", "kernels").out
     assert "arena" in striate("compile", tiny, "--on", "gpu", "--emit", "plan").out
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from striate_runtime.device import DeviceError, Progress, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
+from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import COLUMNS, Counts, Totals, neuron_updates
@@ -22,7 +23,7 @@ from striate_runtime.neuromorphic.native import check_chip
 from striate_runtime.neuromorphic.reading import Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
 from striate_runtime.neuromorphic.tables import LANES, new_state
-from striate_runtime.neuromorphic.timing import barrier_ns, core_times_ns, link_time_ns, step_times_ns, tick_ns
+from striate_runtime.neuromorphic.timing import core_times_ns, link_time_ns, step_times_ns, tick_ns
 from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program, ProgramError
@@ -211,7 +212,8 @@ class EmulatedChip:
         link_ns = link_time_ns(chip)
         links = None if link_ns is None else self._reporter.links.loads(sent) * link_ns
         cores = core_times_ns(counts, updates, chip)
-        step_ns = step_times_ns(cores, links, self._built.mapping.tiles, chip)
+        mapping = self._built.mapping
+        step_ns = step_times_ns(cores, links, mapping.tiles, chip, mapping.chips)
         if step_ns is not None:
             run.step_ns = np.concatenate([run.step_ns, step_ns]) if run.step_ns is not None else step_ns
         run.late.add(cores, links, counts, chip)
@@ -242,7 +244,7 @@ class EmulatedChip:
             run.held_ns[level] = run.held_ns.get(level, 0.0) + float(held_ns.sum())
             run.late.add_level(level, done_ns, chip)
             tick = tick_ns(chip)
-            times[n] = done_ns + (barrier_ns(mapping.tiles, chip).value or 0.0) if tick is None else tick
+            times[n] = done_ns + (barrier_ns(mapping.tiles, chip, mapping.chips).value or 0.0) if tick is None else tick
         self._progress(f"timing '{level}', message by message", len(times), len(times))
         return times
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, assumed_note
+from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
@@ -37,7 +38,7 @@ from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_micro
 from striate_runtime.neuromorphic.levels import left_out
 from striate_runtime.neuromorphic.links import Links, link_traffic, links_of
 from striate_runtime.neuromorphic.overload import Late
-from striate_runtime.neuromorphic.timing import barrier_ns, event_latency, tick_ns, untimed
+from striate_runtime.neuromorphic.timing import event_latency, tick_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
 from striate_runtime.report import quantity
@@ -142,7 +143,7 @@ class Reporter:
         mapping, chip, samples = self.mapping, self.chip, run.totals.samples
         if chip.time.model == "async_event":
             return event_latency(len(self.layers), chip)
-        missing = untimed(run.totals.cores.sum(0), chip, mapping.tiles)
+        missing = untimed(run.totals.cores.sum(0), chip, mapping.tiles, mapping.chips)
         unknown = f"what has no published time ({', '.join(missing)})"
         without = [*left_out(level, chip, bool(mapping.pair_crossings.any())), *([unknown] if missing else [])]
         note = "mean over samples" + (f"; without {' and '.join(without)}" if without else "")
@@ -152,7 +153,8 @@ class Reporter:
             return Figure(None, "emulated", note=note)
         source = "steps of a fixed length"
         if tick_ns(chip) is None:
-            source = f"{_SOURCES[level]} and barrier ({barrier_ns(mapping.tiles, chip).value} ns) of each step"
+            barrier = barrier_ns(mapping.tiles, chip, mapping.chips)
+            source = f"{_SOURCES[level]} and barrier ({barrier.value} ns) of each step"
         elif missing:
             note += "; whether all work fits into a tick cannot be told"
         return Figure(float(step_ns.sum(1).mean()) / 1000, "emulated", source=f"{source}, {chip.name}", note=note)

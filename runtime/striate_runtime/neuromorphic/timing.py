@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, Quantity
+from striate_runtime.neuromorphic.barrier import barrier_ns, untimed_between_chips
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     EVENTS_OUT,
@@ -66,7 +67,7 @@ def link_time_ns(chip: Chip) -> float | None:
     return None if rate is None or not rate.value else 1 / rate.value
 
 
-def step_times_ns(cores: Times | None, links: Times | None, tiles: int, chip: Chip) -> Times | None:
+def step_times_ns(cores: Times | None, links: Times | None, tiles: int, chip: Chip, chips: int = 1) -> Times | None:
     """Each step `[N, steps]`, from how long each core works `[N, steps, cores]` and each link `[N, steps, links]`."""
     if cores is None or chip.time.model == "async_event":
         return None
@@ -75,20 +76,13 @@ def step_times_ns(cores: Times | None, links: Times | None, tiles: int, chip: Ch
     busiest = cores.max(axis=2, initial=0.0)
     if links is not None:
         busiest = np.maximum(busiest, links.max(axis=2, initial=0.0))
-    return busiest + (barrier_ns(tiles, chip).value or 0.0)
+    return busiest + (barrier_ns(tiles, chip, chips).value or 0.0)
 
 
 def tick_ns(chip: Chip) -> float | None:
     """How long a step lasts where all last alike; None where they do not, or where that is unpublished."""
     tick = chip.time.tick_ms
     return None if tick is None or tick.value is None else tick.value * _NS_PER_MS
-
-
-def barrier_ns(tiles: int, chip: Chip) -> Quantity:
-    """The barrier among that many used routers: the next larger entry of the chip's table, or its last."""
-    points = sorted(chip.time.barrier, key=lambda point: point.tiles)
-    fitting = [point for point in points if point.tiles >= tiles]
-    return (fitting[0] if fitting else points[-1]).latency_ns
 
 
 def event_latency(layers: int, chip: Chip) -> Figure:
@@ -107,12 +101,12 @@ def event_latency(layers: int, chip: Chip) -> Figure:
     return Figure(value, "emulated", one.source if one else "", low, high, note)
 
 
-def untimed(counts: Counts, chip: Chip, tiles: int) -> tuple[str, ...]:
+def untimed(counts: Counts, chip: Chip, tiles: int, chips: int = 1) -> tuple[str, ...]:
     """Work that was done but that no published time exists for. `counts` is a row of totals `[COLUMNS]`."""
     terms = [(name, counts[column]) for column, name in (*MESSAGE_TERMS, *NEURON_TERMS)]
     missing = [name for name, count in [*terms, ("neuron_access", 1)] if count and _latency(chip, name).value is None]
-    barrier = ["barrier"] if chip.time.barrier and barrier_ns(tiles, chip).value is None else []
-    return tuple(name.replace("_", " ") for name in [*missing, *barrier])
+    barrier = ["barrier"] if chip.time.barrier and barrier_ns(tiles, chip, chips).value is None else []
+    return (*(name.replace("_", " ") for name in [*missing, *barrier]), *untimed_between_chips(chip, chips))
 
 
 def is_timed(chip: Chip) -> bool:

@@ -74,6 +74,7 @@ class _Splitter:
     encoding: Encoding = field(default_factory=Encoding)
     notes: list[str] = field(default_factory=list[str])
     refused: dict[str, str] = field(default_factory=dict[str, str])
+    sums: dict[str, tuple[Array, Array]] = field(default_factory=dict[str, tuple[Array, Array]])
 
     def __post_init__(self) -> None:
         self.encoding.arrays.update(self.encoded.encoding.arrays)
@@ -192,22 +193,30 @@ class _Splitter:
             rescale = Rescale(arrays[projection.multiplier], arrays[projection.shift])
             high = rescaled_bound(max(-low, high), rescale)
             low = -high
-        weights = self._weights(projection)
-        if weights is None:
+        if projection.weights is None:
             taps = projection.kernel[0] * projection.kernel[1]
             return low * taps, high * taps
-        above, below = (part(weights, 0).sum(axis=0, dtype=np.int64) for part in (np.maximum, np.minimum))
+        above, below = (part[slice(*projection.channels or (None,))].sum(axis=0) for part in self._signed(projection))
         return int((above * low + below * high).min()), int((above * high + below * low).max())
 
-    def _weights(self, projection: Projection) -> Array | None:
-        """Weights of the channels that it hears, `[inputs, outputs]` (all taps of all channels)."""
-        if projection.weights is None:
-            return None
-        weights = self.encoding.arrays[projection.weights]
-        if projection.kind in ("window", "one_to_one"):
-            taps = projection.kernel[0] * projection.kernel[1]
-            return np.broadcast_to(weights, (taps, *weights.shape))
-        return self._heard(projection, weights).reshape(-1, weights.shape[-1])
+    def _signed(self, projection: Projection) -> tuple[Array, Array]:
+        """Of a whole projection, the sum of the weights above 0 and of those below, i64 `[inputs, outputs]`: inputs are
+        the source's channels in a `dense` or `conv2d` projection."""
+        assert projection.weights is not None, "there are weights to add up"
+        if projection.weights not in self.sums:
+            weights = self.encoding.arrays[projection.weights]
+            if projection.kind in ("window", "one_to_one"):
+                weights = np.broadcast_to(weights, (projection.kernel[0] * projection.kernel[1], 1, *weights.shape))
+            elif projection.kind == "dense":
+                channels = self.encoding.populations[projection.source].shape[0]
+                weights = weights.reshape(-1, channels, weights.shape[1])
+            else:
+                weights = weights.reshape(-1, *weights.shape[2:])
+            self.sums[projection.weights] = (
+                np.maximum(weights, 0).sum(axis=0, dtype=np.int64),
+                np.minimum(weights, 0).sum(axis=0, dtype=np.int64),
+            )
+        return self.sums[projection.weights]
 
     def _heard(self, projection: Projection, weights: Array) -> Array:
         """A whole projection's weights without those of the channels that this one does not hear."""
