@@ -79,8 +79,7 @@ def messages_of(built: Built, senders: Senders, state: State, counts: Counts, up
     spike, send = latency_ns(chip, "spike_out"), np.full(cores + 1, latency_ns(chip, "axon_out"))
     send[cores] = chip.io.event_in_latency_ns.value or 0.0
     source = np.concatenate([part.source for part in parts])
-    by_step: Array = number.sum(1)
-    step_of = np.repeat(np.arange(steps), by_step)
+    step_of = np.repeat(np.arange(steps, dtype=np.int64), [len(part.source) for part in parts])
     starts = np.cumsum(np.append(0, number.reshape(-1)))
     nth = np.arange(len(source)) - starts[step_of * (cores + 1) + source] + 1
     fired = np.concatenate([part.fired for part in parts]) * np.where(source < cores, spike, 0.0)
