@@ -1,11 +1,12 @@
 """The level `events`: every message of a step goes from link to link and waits wherever another one is before it.
 
 A way is the sender's door, the links along x, the links along y, the receiver's door. A link takes one message at a
-time, for as long as its published rate says, and ends in a buffer that holds so many messages; a message is in it from
-when it enters the link until it enters the next one, or is taken by the core. Only the first of a buffer can go on,
-those of several buffers that want the same link in the order in which they came to want it. A core whose door's buffer
-is full stands still. Doors take no time. Ways along x before y cannot close a circle of buffers: all messages arrive.
-What the host injects comes from outside of the mesh: it waits before its core in no buffer, and holds up nothing.
+time, for as long as its published rate says (a hop takes as long at least), and ends in a buffer that holds so many; a
+message is in it from when it enters the link until it enters the next one, or is taken by the core. Only the first of a
+buffer can go on, those of several buffers that want the same link in the order in which they came to want it. A core
+whose door's buffer is full stands still. Doors take no time. Ways along x before y cannot close a circle of buffers:
+all messages arrive. What the host injects comes from outside of the mesh: it waits before its core in no buffer, and
+holds up nothing.
 """
 
 # pyright: basic
@@ -201,7 +202,7 @@ def _wake(mesh, traffic, own, link, now):
     traffic.held[link] += 1
     is_door = link >= mesh.doors
     traffic.free_at[link] = now if is_door else now + mesh.taken_ns
-    way = 0.0 if is_door else mesh.way_ns[0 if link % 4 < 2 else 1]
+    way = 0.0 if is_door else max(mesh.taken_ns, mesh.way_ns[0 if link % 4 < 2 else 1])
     _happens(traffic, now + way, ARRIVE, n)
     if traffic.asked_first[link] != NONE and traffic.held[link] < mesh.buffer:
         _wake_at(traffic, link, traffic.free_at[link])
