@@ -51,7 +51,7 @@ class AccountBuilder:
         self.pair_source.append(pairs // len(cores) - 1)
         self.pair_target.append(pairs % len(cores))
         self.pair_projection += [projection] * len(pairs)
-        self.entries.append(np.stack([pair, operations, words], 1))
+        self.entries.append(np.stack([np.ones_like(pair), operations, words, pair], 1).astype(np.int32))
         number = np.bincount(neuron, minlength=neurons(source.population))
         self.first.append(self.counted + np.concatenate([[0], np.cumsum(number)]))
         self.counted += len(neuron)
@@ -65,8 +65,8 @@ class AccountBuilder:
         east_west, north_south, crossings = _hops(cores, source, target)
         formats = np.array([FORMAT_OF[projection.kind] for projection in self.pair_projection], np.int32)
         accounts = Accounts(
-            first=concatenated(self.first, np.int64),
-            entries=np.concatenate([*self.entries, np.zeros((0, 3), np.int64)]).astype(np.int32),
+            first=concatenated(self.first, np.int32),
+            entries=np.concatenate([*self.entries, np.zeros((0, 4), np.int32)]),
             pair_source=source,
             pair_target=target,
             pair_format=formats,

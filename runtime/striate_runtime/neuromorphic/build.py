@@ -48,7 +48,7 @@ def build(network: Network, chip: Chip) -> Built:
     pairs = [0]
     for projection in ordered:
         source, target = places[projection.source], places[projection.target]
-        tables.append(sum(len(part) for part in synapses.base))
+        tables.append(sum(len(part) for part in synapses.events))
         entries.append(sum(len(part) for part in accounts.first))
         modes.append(synapses.add(network, projection, source, target))
         pairs.append(accounts.add(projection, source, target))
@@ -71,6 +71,8 @@ def build(network: Network, chip: Chip) -> Built:
                 high=np.array([high for _, high in ranges], np.int64),
                 reset_interval=np.array([p.reset_interval for p in populations], np.int32),
                 reset_offset=np.array([p.reset_offset for p in populations], np.int32),
+                plain=np.array([network.plain(p) for p in populations], np.int32),
+                still=np.array([network.still(p) for p in populations], np.int32),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),
@@ -89,6 +91,7 @@ def build(network: Network, chip: Chip) -> Built:
                 mode=np.array(modes, np.int32),
                 rescale=np.cumsum([0, *rescale_sizes])[:-1].astype(np.int32),
                 rescales=np.array(rescale_sizes, np.int32),
+                unit=np.array([network.unit(projection) for projection in ordered], np.int32),
                 multiplier=concatenated([multiplier for multiplier, _ in rescales], np.int64),
                 shift=concatenated([shift for _, shift in rescales], np.int64),
                 table=np.array(tables, np.int64),

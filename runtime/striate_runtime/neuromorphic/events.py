@@ -15,22 +15,27 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
-from striate_runtime.neuromorphic import events_accounting, events_blocks, native, vectors
+from striate_runtime.neuromorphic import events_accounting, events_blocks, events_delivery, native, vectors
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_accounting import account, count_active
 from striate_runtime.neuromorphic.events_blocks import (
-    add_block,
     integrate_block,
     leak_block,
+    nothing_new,
     ones,
+    plain_block,
     requantize_block,
     trailing_zeros,
 )
-from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, MAXIMA, READOUT, ROWS
+from striate_runtime.neuromorphic.events_delivery import deliver
+from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, READOUT
 
 _MASK = (1 << LANES) - 1
-_COMPILED_FROM = (counts_columns, events_accounting, events_blocks, native, tables_layout, vectors)
+_COMPILED_FROM = (
+    *(counts_columns, events_accounting, events_blocks, events_delivery),
+    *(native, tables_layout, vectors),
+)
 _jit = njit(nogil=True, error_model="numpy")
 
 
@@ -71,13 +76,15 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     end = start + state.event_count[sent % slots, source]
                     payloads = state.event_payload[start:end]
                     state.waiting[projections.target[j]] = 1
-                    _deliver(tables, j, first, state.event_neuron[start:end], payloads, state.accumulator)
+                    deliver(tables, j, first, state.event_neuron[start:end], payloads, state.accumulator)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
                 if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
                     row = counts[sample, step]
-                    if populations.kind[p] == CUBA_LIF:
+                    if populations.plain[p] == 1:
+                        end = _sum_up(tables, state, p, start, step, row, saturation)
+                    elif populations.kind[p] == CUBA_LIF:
                         end = _leak(tables, state, p, start, step, row, saturation)
                     else:
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
@@ -125,41 +132,6 @@ def _copy(populations, starts, values, row):
         if start >= 0:
             first, number = populations.neuron[p], populations.neurons[p]
             row[start : start + number] = values[first : first + number]
-
-
-# --- function: events arrive ---------------------------------------------------------------------------------------
-
-
-@_jit
-def _deliver(tables, j, first_neuron, event_neuron, event_payload, accumulator):
-    """Add (or, for a maximum, compare) what the events of one population bring along projection j."""
-    projections, synapses = tables.projections, tables.synapses
-    mode = projections.mode[j]
-    rescale, rescales = np.int64(projections.rescale[j]), np.int64(projections.rescales[j])
-    table = projections.table[j] - first_neuron
-    for e in range(len(event_neuron)):
-        payload = np.int64(event_payload[e])
-        if rescales > 0:
-            channel = rescale + (event_neuron[e] - first_neuron) % rescales
-            shift = projections.shift[channel]
-            payload = (payload * projections.multiplier[channel] + (np.int64(1) << (shift - 1))) >> shift
-        at = table + event_neuron[e]
-        base = np.int64(synapses.base[at])
-        weight = np.int64(synapses.weight[at])
-        phase = synapses.phase[at]
-        for r in range(synapses.run[phase], synapses.run[phase + 1]):
-            target = base + synapses.run_offset[r]
-            first = weight + synapses.run_weight[r]
-            if mode == ROWS:
-                for block in range(np.int64(synapses.run_blocks[r])):
-                    skip = np.int64(block * LANES)
-                    add_block(accumulator, target + skip, synapses.weights, first + skip, payload)  # pyright: ignore
-            elif mode == MAXIMA:
-                arrived = np.int32(payload * synapses.weights[first])
-                if arrived > accumulator[target]:
-                    accumulator[target] = arrived
-            else:
-                accumulator[target] += np.int32(payload * synapses.weights[first])
 
 
 # --- function: neurons update and fire ---------------------------------------------------------------------------
@@ -224,11 +196,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
 def _leak(tables, state, p, start, step, counts, saturation):
     """The same for Loihi's own neurons, apart because they would make the loop of `_fire` a sixth slower for others."""
     populations, segments, parameters = tables.populations, tables.segments, tables.parameters
-    interval = populations.reset_interval[p]
-    if interval > 0 and step % interval == populations.reset_offset[p]:
-        first, last = populations.neuron[p], populations.neuron[p] + populations.neurons[p]
-        state.potential[first:last] = 0
-        state.current[first:last] = 0
+    _reset_all(populations, state, p, step)
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         before = position
@@ -258,6 +226,55 @@ def _leak(tables, state, p, start, step, counts, saturation):
             counts[core, ACTIVE] += active
             counts[core, EVENTS_OUT] += position - before
     return position
+
+
+@_jit
+def _sum_up(tables, state, p, start, step, counts, saturation):
+    """The same for those of them that forget their current at once and keep their potential: five times as fast."""
+    populations, segments, parameters = tables.populations, tables.segments, tables.parameters
+    _reset_all(populations, state, p, step)
+    still = populations.still[p] == 1 and step > populations.fires_at[p]
+    position = start
+    for s in range(populations.segment[p], populations.segment[p + 1]):
+        before = position
+        active, over = np.int64(0), np.int64(0)
+        neuron, place, parameter = segments.neuron[s], segments.accumulator[s], segments.parameter[s]
+        for i in range(np.int64(0), segments.length[s], np.int64(LANES)):
+            if still and nothing_new(state.accumulator, place + i, state.current, neuron + i):  # pyright: ignore
+                continue
+            masks = plain_block(  # pyright: ignore
+                *(state.accumulator, place + i, state.potential, state.current, neuron + i),
+                *(parameters.bias, parameters.threshold, parameter + i, tables.sum_spare, segments.length[s] - i),
+            )
+            active += ones((masks >> LANES) & _MASK)  # pyright: ignore
+            over += ones(masks >> (2 * LANES))  # pyright: ignore
+            sends = masks & _MASK
+            while sends:
+                sender = neuron + i + trailing_zeros(sends)  # pyright: ignore
+                state.spike_count[sender] += 1
+                state.event_neuron[position] = sender
+                state.event_payload[position] = 1
+                position += 1
+                sends &= sends - 1
+        core = segments.core[s]
+        if over > 0:
+            if saturation[core, 0] == 0 or step < saturation[core, 1]:
+                saturation[core, 1] = step
+            saturation[core, 0] += over
+        if len(counts) > 0:
+            counts[core, ACTIVE] += active
+            counts[core, EVENTS_OUT] += position - before
+    return position
+
+
+@_jit
+def _reset_all(populations, state, p, step):
+    """Set u and v to 0 where the population does so in this step."""
+    interval = populations.reset_interval[p]
+    if interval > 0 and step % interval == populations.reset_offset[p]:
+        first, last = populations.neuron[p], populations.neuron[p] + populations.neurons[p]
+        state.potential[first:last] = 0
+        state.current[first:last] = 0
 
 
 @_jit

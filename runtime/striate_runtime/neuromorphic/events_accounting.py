@@ -23,6 +23,8 @@ from striate_runtime.neuromorphic.counts import (
     WORDS,
 )
 
+from striate_runtime.neuromorphic.events_blocks import add_entry
+
 _jit = njit(nogil=True, error_model="numpy")
 
 
@@ -44,18 +46,17 @@ def account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
     projections, accounts = tables.projections, tables.accounts
     first_neuron = tables.populations.neuron[projections.source[j]]
     first_pair, last_pair = projections.pair[j], projections.pair[j + 1]
-    shift = projections.entry[j] - first_neuron
+    entry = np.uint64(projections.entry[j] - first_neuron)
     pair_step[first_pair:last_pair] = 0
     for e in range(len(event_neuron)):
-        at = shift + event_neuron[e]
-        for k in range(accounts.first[at], accounts.first[at + 1]):
-            pair = accounts.entries[k, 0]
-            pair_step[pair, 0] += 1
-            pair_step[pair, 1] += accounts.entries[k, 1]
-            pair_step[pair, 2] += accounts.entries[k, 2]
+        at = entry + np.uint64(event_neuron[e])
+        for k in range(np.int64(accounts.first[at]), np.int64(accounts.first[at + np.uint64(1)])):
+            add_entry(pair_step, np.int64(accounts.entries[np.uint64(k), 3]), accounts.entries, k)  # pyright: ignore
     arrival = step + projections.delay[j]
     for pair in range(first_pair, last_pair):
         messages = pair_step[pair, 0]
+        if messages == 0:
+            continue
         source, target = accounts.pair_source[pair], accounts.pair_target[pair]
         pair_totals[pair, SENT] += messages
         if source >= 0:

@@ -32,6 +32,18 @@ def add_block(typing, accumulator, at, weights, first, payload):
 
 
 @intrinsic
+def add_unit_block(typing, accumulator, at, weights, first):
+    """As `vectors.add_unit_block`."""
+    return types.void(accumulator, at, weights, first), _emitted_by(vectors.add_unit_block)
+
+
+@intrinsic
+def add_entry(typing, sums, row, entries, entry):
+    """As `vectors.add_entry`."""
+    return types.void(sums, row, entries, entry), _emitted_by(vectors.add_entry)
+
+
+@intrinsic
 def integrate_block(typing, given, at, potential, neuron, bias, threshold, parameter, limit, clear, number):
     """As `vectors.integrate_block`."""
     operands = (given, at, potential, neuron, bias, threshold, parameter, limit, clear, number)
@@ -68,6 +80,21 @@ def leak_block(
     state = (accumulator, at, potential, current, spike_count, neuron)
     operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, number)
     return types.int64(*operands), _emitted_by(vectors.leak_block)
+
+
+@intrinsic
+def plain_block(
+    typing, accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare, number
+):
+    """As `vectors.plain_block`."""
+    operands = (accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare, number)
+    return types.int64(*operands), _emitted_by(vectors.plain_block)
+
+
+@intrinsic
+def nothing_new(typing, accumulator, at, current, neuron):
+    """As `vectors.nothing_new`."""
+    return types.boolean(accumulator, at, current, neuron), _emitted_by(vectors.nothing_new)
 
 
 @intrinsic

@@ -30,13 +30,9 @@ _SHORTEST_ROW = 3
 class SynapseBuilder:
     """Collects the tables of one projection after another."""
 
-    base: list[Array] = field(default_factory=list[Array])
-    weight: list[Array] = field(default_factory=list[Array])
-    phase: list[Array] = field(default_factory=list[Array])
-    run: list[int] = field(default_factory=lambda: [0])
-    run_offset: list[int] = field(default_factory=list[int])
-    run_weight: list[int] = field(default_factory=list[int])
-    run_blocks: list[int] = field(default_factory=list[int])
+    events: list[Array] = field(default_factory=list[Array])
+    phase: list[int] = field(default_factory=lambda: [0])
+    blocks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     weights: list[Array] = field(default_factory=list[Array])
     stored: int = 0
 
@@ -56,13 +52,8 @@ class SynapseBuilder:
     def finish(self) -> Synapses:
         """The tables."""
         return Synapses(
-            base=concatenated(self.base, np.int32),
-            weight=concatenated(self.weight, np.int32),
-            phase=concatenated(self.phase, np.int32),
-            run=np.array(self.run, np.int32),
-            run_offset=np.array(self.run_offset, np.int32),
-            run_weight=np.array(self.run_weight, np.int32),
-            run_blocks=np.array(self.run_blocks, np.int32),
+            event=np.concatenate([*self.events, np.zeros((0, 4), np.int32)]),
+            block=np.array(self.blocks, np.int32).reshape(-1, 2),
             weights=concatenated([*self.weights, np.zeros(LANES, np.int16)], np.int16),
         )
 
@@ -74,10 +65,9 @@ class SynapseBuilder:
         rows[:, :, :row] = weights.reshape(-1, height, row)
         number = neurons(source.population)
         start = self._store(rows)
-        self.base.append(np.full(number, target.accumulator_at(np.zeros(1, int), np.zeros(1, int))[0]))
-        self.weight.append(start + np.arange(number) * (height * padded))
-        self.phase.append(np.full(number, len(self.run) - 1))
-        self._add_phase([(y * target.row, y * padded, padded // LANES) for y in range(height)])
+        base = target.accumulator_at(np.zeros(1, int), np.zeros(1, int))[0]
+        phase = self._add_phase([(y * target.row, y * padded, padded) for y in range(height)])
+        self._add_events(base, start + np.arange(number) * (height * padded), np.full(number, phase))
         return ROWS
 
     def _add_window(self, weights: Array, projection: Projection, source: Place, target: Place) -> None:
@@ -88,20 +78,15 @@ class SynapseBuilder:
             return
         y, x, phases = self._phases(projection, height, width)
         base = target.accumulator_at(y, x)[:, None] + np.arange(channels) + projection.channel_offset
-        self.base.append(base.reshape(-1))
-        self.weight.append(np.tile(start + np.arange(channels), height * width))
-        self.phase.append(np.repeat(len(self.run) - 1 + phases.index, channels))
-        for taps in phases.taps:
-            self._add_phase([(_offset(tap, target), 0, 1) for tap in taps])
+        first = [self._add_phase([(_offset(tap, target), 0, 1) for tap in taps]) for taps in phases.taps][0]
+        weight = np.tile(start + np.arange(channels), height * width)
+        self._add_events(base.reshape(-1), weight, np.repeat(first + phases.index, channels))
 
     def _add_renumbered(self, weight: Array, source: Place, target: Place) -> None:
         channels, _, width = target.population.shape
         number = np.arange(neurons(source.population))
         y, x, c = number // (width * channels), number // channels % width, number % channels
-        self.base.append(target.accumulator_at(y, x) + c)
-        self.weight.append(weight)
-        self.phase.append(np.full(number.size, len(self.run) - 1))
-        self._add_phase([(0, 0, 1)])
+        self._add_events(target.accumulator_at(y, x) + c, weight, np.full(number.size, self._add_phase([(0, 0, 1)])))
 
     def _add_convolution(self, weights: Array, projection: Projection, source: Place, target: Place) -> int:
         channels, height, width = source.population.shape
@@ -127,10 +112,8 @@ class SynapseBuilder:
                 packed[:, at : at + len(row) * per_group] = values.transpose(1, 0, 2).reshape(channels, -1)
                 at += extent
             start[index] = self._store(packed) + np.arange(channels) * packed.shape[1]
-        self.base.append(base.reshape(-1))
-        self.weight.append(start[phases.index].reshape(-1))
-        self.phase.append(np.repeat(len(self.run) - 1 + phases.index, channels))
         singles = max((len(row) for rows in rows_of for row in rows), default=1) * per_group < _SHORTEST_ROW
+        first_phase = len(self.phase) - 1
         for rows in rows_of:
             runs: list[tuple[int, int, int]] = []
             at = 0
@@ -140,9 +123,11 @@ class SynapseBuilder:
                 if singles:
                     runs += [(first + i, at + i, 1) for i in range(len(row) * per_group)]
                 else:
-                    runs.append((first, at, extent // LANES))
+                    runs.append((first, at, extent))
                 at += extent
             self._add_phase(runs)
+        phase = np.repeat(first_phase + phases.index, channels)
+        self._add_events(base.reshape(-1), start[phases.index].reshape(-1), phase)
         return SINGLES if singles else ROWS
 
     def _phases(self, projection: Projection, height: int, width: int) -> tuple[Array, Array, _Phases]:
@@ -159,12 +144,20 @@ class SynapseBuilder:
                 taps.append([_Tap(ky, kx, oy, ox) for ky, oy in rows for kx, ox in columns])
         return (y + top) // sy, (x + left) // sx, _Phases(phase, taps)
 
-    def _add_phase(self, runs: list[tuple[int, int, int]]) -> None:
-        for offset, weight, blocks in runs:
-            self.run_offset.append(offset)
-            self.run_weight.append(weight)
-            self.run_blocks.append(blocks)
-        self.run.append(len(self.run_offset))
+    def _add_phase(self, runs: list[tuple[int, int, int]]) -> int:
+        """Cut runs (distance from the base, from the first weight, length) into blocks; gives the phase's number."""
+        for offset, weight, length in runs:
+            self.blocks += [(offset + skip, weight + skip) for skip in range(0, length, LANES)]
+        self.phase.append(len(self.blocks))
+        return len(self.phase) - 2
+
+    def _add_events(self, base: Array, weight: Array, phase: Array) -> None:
+        """Append what an event of each source neuron does."""
+        columns = np.empty((len(weight), 4), np.int32)
+        blocks = np.array(self.phase, np.int32)
+        columns[:, 0], columns[:, 1] = base, weight
+        columns[:, 2], columns[:, 3] = blocks[phase], blocks[phase + 1]
+        self.events.append(columns)
 
     def _store(self, weights: Array) -> int:
         start = self.stored

@@ -40,6 +40,10 @@ class Populations(NamedTuple):
     high: I64
     reset_interval: I32
     reset_offset: I32
+    plain: I32
+    """1 for a `cuba_lif` that forgets its current at once and keeps its potential for ever."""
+    still: I32
+    """1 where such neurons have no bias either: what nothing reaches does not change."""
     neuron: I64
     neurons: I64
     segment: I32
@@ -88,6 +92,8 @@ class Projections(NamedTuple):
     mode: I32
     rescale: I32
     rescales: I32
+    unit: I32
+    """1 where every payload is 1, so that nothing need be multiplied."""
     multiplier: I64
     shift: I64
     table: I64
@@ -97,23 +103,19 @@ class Projections(NamedTuple):
 
 
 class Synapses(NamedTuple):
-    """What one event of a source neuron does: from `base`, the runs of its `phase`, with weights from `weight`."""
+    """What one event of a source neuron does: from its base, the blocks of its phase, with weights from its first."""
 
-    base: I32
-    weight: I32
-    phase: I32
-    run: I32
-    """The runs of phase f are `run[f] : run[f + 1]`."""
-    run_offset: I32
-    run_weight: I32
-    run_blocks: I32
+    event: I32
+    """For each projection and source neuron: base, first weight, first block, last block + 1."""
+    block: I32
+    """LANES accumulators (one, if they come one by one): distance from the base, distance from the first weight."""
     weights: npt.NDArray[np.int16]
 
 
 class Accounts(NamedTuple):
-    """What one event of neuron n costs: entries (pair, synaptic operations, words) `first[n] : first[n + 1]`."""
+    """What one event of neuron n costs: entries (1 message, synaptic operations, words, pair) `first[n] : first[n + 1]`."""
 
-    first: I64
+    first: I32
     entries: I32
     pair_source: I32
     pair_target: I32
@@ -150,7 +152,7 @@ class State(NamedTuple):
     event_neuron: I32
     event_payload: I32
     event_count: I64
-    pair_step: I64
+    pair_step: I32
     waiting: I64
     """1 where something has arrived since the population last fired."""
 
@@ -168,7 +170,7 @@ def new_state(tables: Tables, accumulators: int) -> State:
         event_payload=np.zeros(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
         waiting=np.zeros(len(tables.populations.kind), np.int64),
-        pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
+        pair_step=np.zeros((len(tables.accounts.pair_source), 4), np.int32),
     )
 
 

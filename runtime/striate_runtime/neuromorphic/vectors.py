@@ -31,6 +31,22 @@ def add_block(builder: Value, accumulator: Value, at: Value, weights: Value, fir
     _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), product))
 
 
+def add_unit_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value) -> None:
+    """accumulator[at + i] += weights[first + i]."""
+    row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
+    _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), row))
+
+
+def add_entry(builder: Value, sums: Value, row: Value, entries: Value, entry: Value) -> None:
+    """sums[row, :] += entries[entry, :], four numbers each."""
+    four = ir.VectorType(_I32, 4).as_pointer()
+    given, total = (
+        builder.bitcast(builder.gep(array, [builder.shl(index, _I64(2))]), four)
+        for array, index in ((entries, entry), (sums, row))
+    )
+    builder.store(builder.add(builder.load(total, align=4), builder.load(given, align=4)), total, align=4)
+
+
 def integrate_block(
     builder: Value,
     given: Value,
@@ -150,6 +166,51 @@ def leak_block(
     return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
 
 
+def plain_block(
+    builder: Value,
+    accumulator: Value,
+    at: Value,
+    potential: Value,
+    current: Value,
+    neuron: Value,
+    bias: Value,
+    threshold: Value,
+    parameter: Value,
+    sum_spare: Value,
+    number: Value,
+) -> Value:
+    """As `leak_block` where nothing of u is kept and all of v, so that 32 bits are enough; counts no spikes.
+
+    |v| < 2^23, |u| <= 2^23 and |bias| < 2^19 add up to less than 2^25.
+    """
+    valid = _first_lanes(builder, number)
+    arrived = _load(builder, accumulator, at, _I32)
+    spare = _splat(builder, builder.trunc(sum_spare, _I32))
+    weighed = builder.ashr(builder.shl(arrived, spare), spare)
+    above, less = _constant(32 - STATE_BITS + SUM_SHIFT), _constant(32 - STATE_BITS)
+    next_u = builder.ashr(builder.shl(weighed, above), less)
+    u, v = _load(builder, current, neuron, _I32), _load(builder, potential, neuron, _I32)
+    driven = builder.add(builder.add(v, next_u), _load(builder, bias, parameter, _I32))
+    most, least = _constant((1 << (STATE_BITS - 1)) - 1), _constant(1 - (1 << (STATE_BITS - 1)))
+    clipped = builder.select(builder.icmp_signed("<", driven, least), least, driven)
+    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
+    fires = builder.and_(builder.icmp_signed(">", clipped, _load(builder, threshold, parameter, _I32)), valid)
+    next_v = builder.select(fires, _zeros(_I32), clipped)
+    _store(builder, current, neuron, builder.select(valid, next_u, u))
+    _store(builder, potential, neuron, builder.select(valid, next_v, v))
+    _clear(builder, accumulator, at, arrived, valid)
+    changed = builder.or_(builder.icmp_signed("!=", next_u, u), builder.icmp_signed("!=", next_v, v))
+    wrapped = builder.icmp_signed("!=", builder.ashr(next_u, _constant(SUM_SHIFT)), weighed)
+    beyond = builder.or_(wrapped, builder.icmp_signed("!=", clipped, driven))
+    return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
+
+
+def nothing_new(builder: Value, accumulator: Value, at: Value, current: Value, neuron: Value) -> Value:
+    """Whether LANES accumulators and LANES currents are all 0."""
+    either = builder.or_(_load(builder, accumulator, at, _I32), _load(builder, current, neuron, _I32))
+    return builder.icmp_unsigned("==", builder.bitcast(either, ir.IntType(32 * LANES)), ir.IntType(32 * LANES)(0))
+
+
 def count_trailing_zeros(builder: Value, mask: Value) -> Value:
     """The position of the lowest bit that is set."""
     return builder.cttz(mask, _BIT(1))
@@ -174,6 +235,10 @@ def _vector(element: ir.IntType) -> ir.VectorType:
 
 def _zeros(element: ir.IntType) -> Value:
     return ir.Constant(_vector(element), [0] * LANES)
+
+
+def _constant(number: int) -> Value:
+    return ir.Constant(_vector(_I32), [number] * LANES)
 
 
 def _splat(builder: Value, scalar: Value) -> Value:
