@@ -14,7 +14,7 @@ from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
 from striate_runtime.neuromorphic.counts import Mapping
 from striate_runtime.neuromorphic.layout import Place, build_parameters, build_segments, place_populations
 from striate_runtime.neuromorphic.native import SUM_SHIFT
-from striate_runtime.neuromorphic.synapses import SynapseBuilder
+from striate_runtime.neuromorphic.synapses import Laid, SynapseBuilder
 from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
 from striate_runtime.program.neuromorphic import Population
 
@@ -42,15 +42,13 @@ def build(network: Network, chip: Chip) -> Built:
     index = {name: position for position, name in enumerate(places)}
     ordered = sorted(body.projections, key=lambda projection: index[projection.source])
     synapses, accounts = SynapseBuilder(), AccountBuilder(network, chip)
-    modes: list[int] = []
-    tables: list[int] = []
+    laid: list[Laid] = []
     entries: list[int] = []
     pairs = [0]
     for projection in ordered:
         source, target = places[projection.source], places[projection.target]
-        tables.append(sum(len(part) for part in synapses.events))
         entries.append(sum(len(part) for part in accounts.first))
-        modes.append(synapses.add(network, projection, source, target))
+        laid.append(synapses.add(network, projection, source, target))
         pairs.append(accounts.add(projection, source, target))
     segments, segment_starts = build_segments(places)
     parameters, initial = build_parameters(network)
@@ -88,13 +86,15 @@ def build(network: Network, chip: Chip) -> Built:
                 source=np.array(sources, np.int32),
                 target=np.array([index[projection.target] for projection in ordered], np.int32),
                 delay=np.array([projection.delay for projection in ordered], np.int32),
-                mode=np.array(modes, np.int32),
+                mode=np.array([one.mode for one in laid], np.int32),
                 rescale=np.cumsum([0, *rescale_sizes])[:-1].astype(np.int32),
                 rescales=np.array(rescale_sizes, np.int32),
                 unit=np.array([network.unit(projection) for projection in ordered], np.int32),
                 multiplier=concatenated([multiplier for multiplier, _ in rescales], np.int64),
                 shift=concatenated([shift for _, shift in rescales], np.int64),
-                table=np.array(tables, np.int64),
+                position=np.array([one.position for one in laid], np.int64),
+                channels=np.array([one.channels for one in laid], np.int64),
+                channel=np.array([one.channel for one in laid], np.int64),
                 entry=np.array(entries, np.int64),
                 pair=np.array(pairs, np.int32),
             ),

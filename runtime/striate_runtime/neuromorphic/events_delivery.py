@@ -18,62 +18,140 @@ _jit = njit(nogil=True, error_model="numpy")
 def deliver(tables, j, first_neuron, event_neuron, event_payload, accumulator):
     """Add (or, for a maximum, compare) what the events of one population bring along projection j."""
     projections = tables.projections
-    at = np.uint64(projections.table[j] - first_neuron)
+    first = np.uint64(first_neuron)
     if projections.mode[j] == ROWS and projections.unit[j] == 1:
-        _add_units(tables.synapses, at, event_neuron, accumulator)
+        _add_units(tables, j, first, event_neuron, accumulator)
         return
+    payloads = event_payload
     if projections.rescales[j] > 0:
         payloads = _rescaled(projections, j, first_neuron, event_neuron, event_payload)
-    else:
-        payloads = event_payload
     if projections.mode[j] == ROWS:
-        _add_rows(tables.synapses, at, event_neuron, payloads, accumulator)
+        _add_rows(tables, j, first, event_neuron, payloads, accumulator)
     elif projections.mode[j] == MAXIMA:
-        _compare(tables.synapses, at, event_neuron, payloads, accumulator)
+        _compare(tables, j, first, event_neuron, payloads, accumulator)
     else:
-        _add_singles(tables.synapses, at, event_neuron, payloads, accumulator)
+        _add_singles(tables, j, first, event_neuron, payloads, accumulator)
 
 
 @_jit
-def _add_units(synapses, at, event_neuron, accumulator):
-    for e in range(len(event_neuron)):
-        event = synapses.event[at + np.uint64(event_neuron[e])]
-        base, weight = np.int64(event[0]), np.int64(event[1])
-        for b in range(np.uint64(event[2]), np.uint64(event[3])):
-            target, first = base + synapses.block[b, 0], weight + synapses.block[b, 1]
-            add_unit_block(accumulator, target, synapses.weights, first)  # pyright: ignore
+def _add_units(tables, j, first_neuron, event_neuron, accumulator):
+    synapses = tables.synapses
+    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
+    positions = np.uint64(tables.projections.position[j])
+    e, number = np.uint64(0), np.uint64(len(event_neuron))
+    while e < number:
+        neuron = np.uint64(event_neuron[e]) - first_neuron
+        place = neuron // channels
+        start = place * channels
+        at = np.uint64(2) * (positions + place)
+        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
+        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
+        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
+        while True:
+            weight = weights + np.int64(neuron - start) * of_a_channel
+            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
+            for b in range(first, last):
+                target = base + shift + synapses.block[np.uint64(2) * b]
+                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
+                add_unit_block(accumulator, target, synapses.weights, skip)  # pyright: ignore
+            e += np.uint64(1)
+            if e == number:
+                break
+            neuron = np.uint64(event_neuron[e]) - first_neuron
+            if neuron - start >= channels:
+                break
 
 
 @_jit
-def _add_rows(synapses, at, event_neuron, payloads, accumulator):
-    for e in range(len(event_neuron)):
-        event = synapses.event[at + np.uint64(event_neuron[e])]
-        base, weight, payload = np.int64(event[0]), np.int64(event[1]), np.int64(payloads[e])
-        for b in range(np.uint64(event[2]), np.uint64(event[3])):
-            target, first = base + synapses.block[b, 0], weight + synapses.block[b, 1]
-            add_block(accumulator, target, synapses.weights, first, payload)  # pyright: ignore
+def _add_rows(tables, j, first_neuron, event_neuron, payloads, accumulator):
+    synapses = tables.synapses
+    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
+    positions = np.uint64(tables.projections.position[j])
+    e, number = np.uint64(0), np.uint64(len(event_neuron))
+    while e < number:
+        neuron = np.uint64(event_neuron[e]) - first_neuron
+        place = neuron // channels
+        start = place * channels
+        at = np.uint64(2) * (positions + place)
+        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
+        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
+        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
+        while True:
+            weight = weights + np.int64(neuron - start) * of_a_channel
+            payload = np.int64(payloads[e])
+            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
+            for b in range(first, last):
+                target = base + shift + synapses.block[np.uint64(2) * b]
+                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
+                add_block(accumulator, target, synapses.weights, skip, payload)  # pyright: ignore
+            e += np.uint64(1)
+            if e == number:
+                break
+            neuron = np.uint64(event_neuron[e]) - first_neuron
+            if neuron - start >= channels:
+                break
 
 
 @_jit
-def _add_singles(synapses, at, event_neuron, payloads, accumulator):
-    for e in range(len(event_neuron)):
-        event = synapses.event[at + np.uint64(event_neuron[e])]
-        base, weight, payload = np.int64(event[0]), np.int64(event[1]), np.int64(payloads[e])
-        for b in range(np.uint64(event[2]), np.uint64(event[3])):
-            given = payload * synapses.weights[np.uint64(weight + synapses.block[b, 1])]
-            accumulator[np.uint64(base + synapses.block[b, 0])] += np.int32(given)
+def _add_singles(tables, j, first_neuron, event_neuron, payloads, accumulator):
+    synapses = tables.synapses
+    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
+    positions = np.uint64(tables.projections.position[j])
+    e, number = np.uint64(0), np.uint64(len(event_neuron))
+    while e < number:
+        neuron = np.uint64(event_neuron[e]) - first_neuron
+        place = neuron // channels
+        start = place * channels
+        at = np.uint64(2) * (positions + place)
+        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
+        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
+        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
+        while True:
+            weight = weights + np.int64(neuron - start) * of_a_channel
+            payload = np.int64(payloads[e])
+            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
+            for b in range(first, last):
+                target = base + shift + synapses.block[np.uint64(2) * b]
+                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
+                accumulator[np.uint64(target)] += np.int32(payload * synapses.weights[np.uint64(skip)])
+            e += np.uint64(1)
+            if e == number:
+                break
+            neuron = np.uint64(event_neuron[e]) - first_neuron
+            if neuron - start >= channels:
+                break
 
 
 @_jit
-def _compare(synapses, at, event_neuron, payloads, accumulator):
-    for e in range(len(event_neuron)):
-        event = synapses.event[at + np.uint64(event_neuron[e])]
-        base, weight, payload = np.int64(event[0]), np.int64(event[1]), np.int64(payloads[e])
-        for b in range(np.uint64(event[2]), np.uint64(event[3])):
-            target = np.uint64(base + synapses.block[b, 0])
-            arrived = np.int32(payload * synapses.weights[np.uint64(weight + synapses.block[b, 1])])
-            if arrived > accumulator[target]:
-                accumulator[target] = arrived
+def _compare(tables, j, first_neuron, event_neuron, payloads, accumulator):
+    synapses = tables.synapses
+    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
+    positions = np.uint64(tables.projections.position[j])
+    e, number = np.uint64(0), np.uint64(len(event_neuron))
+    while e < number:
+        neuron = np.uint64(event_neuron[e]) - first_neuron
+        place = neuron // channels
+        start = place * channels
+        at = np.uint64(2) * (positions + place)
+        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
+        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
+        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
+        while True:
+            weight = weights + np.int64(neuron - start) * of_a_channel
+            payload = np.int64(payloads[e])
+            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
+            for b in range(first, last):
+                target = base + shift + synapses.block[np.uint64(2) * b]
+                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
+                arrived = np.int32(payload * synapses.weights[np.uint64(skip)])
+                if arrived > accumulator[np.uint64(target)]:
+                    accumulator[np.uint64(target)] = arrived
+            e += np.uint64(1)
+            if e == number:
+                break
+            neuron = np.uint64(event_neuron[e]) - first_neuron
+            if neuron - start >= channels:
+                break
 
 
 @_jit

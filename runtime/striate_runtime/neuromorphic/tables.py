@@ -81,7 +81,7 @@ class Parameters(NamedTuple):
 
 
 class Projections(NamedTuple):
-    """One entry per projection; `table` and `entry` are where its per-neuron tables start.
+    """One entry per projection. `position`, `channels` and `channel` are as in `synapses.Laid`, `entry` of accounts.
 
     `rescale` is where its multipliers and shifts start, one for each of `rescales` channels of the source, 0 for none.
     """
@@ -96,17 +96,23 @@ class Projections(NamedTuple):
     """1 where every payload is 1, so that nothing need be multiplied."""
     multiplier: I64
     shift: I64
-    table: I64
+    position: I64
+    channels: I64
+    channel: I64
     entry: I64
     pair: I32
     """The pairs of projection j are `pair[j] : pair[j + 1]`."""
 
 
 class Synapses(NamedTuple):
-    """What one event of a source neuron does: from its base, the blocks of its phase, with weights from its first."""
+    """What one event does: from its position's base, its phase's blocks, with the weights of its channel."""
 
-    event: I32
-    """For each projection and source neuron: base, first weight, first block, last block + 1."""
+    position: I32
+    """Base and phase of each position of each projection's source."""
+    channel: I32
+    """How far from the base each channel starts, for projections in which they do not all start there."""
+    phase: I32
+    """First weight of channel 0, from one channel's to the next's, first block, last block + 1."""
     block: I32
     """LANES accumulators (one, if they come one by one): distance from the base, distance from the first weight."""
     weights: npt.NDArray[np.int16]
