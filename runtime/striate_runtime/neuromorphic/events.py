@@ -27,6 +27,7 @@ from striate_runtime.neuromorphic.events_blocks import (
     plain_block,
     requantize_block,
     trailing_zeros,
+    whole_plain_block,
 )
 from striate_runtime.neuromorphic.events_delivery import deliver
 from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, READOUT
@@ -239,13 +240,16 @@ def _sum_up(tables, state, p, start, step, counts, saturation):
         before = position
         active, over = np.int64(0), np.int64(0)
         neuron, place, parameter = segments.neuron[s], segments.accumulator[s], segments.parameter[s]
-        for i in range(np.int64(0), segments.length[s], np.int64(LANES)):
+        length = segments.length[s]
+        for i in range(np.int64(0), length, np.int64(LANES)):
             if still and nothing_new(state.accumulator, place + i, state.current, neuron + i):  # pyright: ignore
                 continue
-            masks = plain_block(  # pyright: ignore
-                *(state.accumulator, place + i, state.potential, state.current, neuron + i),
-                *(parameters.bias, parameters.threshold, parameter + i, tables.sum_spare, segments.length[s] - i),
-            )
+            where = (state.accumulator, place + i, state.potential, state.current, neuron + i)
+            what = (parameters.bias, parameters.threshold, parameter + i, tables.sum_spare)
+            if i + LANES <= length:
+                masks = whole_plain_block(*where, *what)  # pyright: ignore
+            else:
+                masks = plain_block(*where, *what, length - i)  # pyright: ignore
             active += ones((masks >> LANES) & _MASK)  # pyright: ignore
             over += ones(masks >> (2 * LANES))  # pyright: ignore
             sends = masks & _MASK

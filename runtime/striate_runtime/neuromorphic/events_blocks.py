@@ -92,6 +92,13 @@ def plain_block(
 
 
 @intrinsic
+def whole_plain_block(typing, accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare):
+    """As `vectors.plain_block`, where all lanes are neurons."""
+    operands = (accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare)
+    return types.int64(*operands), _emitted_by(vectors.plain_block)
+
+
+@intrinsic
 def nothing_new(typing, accumulator, at, current, neuron):
     """As `vectors.nothing_new`."""
     return types.boolean(accumulator, at, current, neuron), _emitted_by(vectors.nothing_new)

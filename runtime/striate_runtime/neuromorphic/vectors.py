@@ -177,13 +177,13 @@ def plain_block(
     threshold: Value,
     parameter: Value,
     sum_spare: Value,
-    number: Value,
+    number: Value | None = None,
 ) -> Value:
     """As `leak_block` where nothing of u is kept and all of v, so that 32 bits are enough; counts no spikes.
 
-    |v| < 2^23, |u| <= 2^23 and |bias| < 2^19 add up to less than 2^25.
+    |v| < 2^23, |u| <= 2^23 and |bias| < 2^19 add up to less than 2^25. Without `number`, all lanes are neurons.
     """
-    valid = _first_lanes(builder, number)
+    valid = ir.Constant(_vector(_BIT), [1] * LANES) if number is None else _first_lanes(builder, number)
     arrived = _load(builder, accumulator, at, _I32)
     spare = _splat(builder, builder.trunc(sum_spare, _I32))
     weighed = builder.ashr(builder.shl(arrived, spare), spare)
