@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.device import DeviceError
 from striate_runtime.hardware import Chip
 from striate_runtime.neuromorphic.accounts import AccountBuilder
-from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
+from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import Mapping
 from striate_runtime.neuromorphic.layout import Place, build_parameters, build_segments, place_populations
 from striate_runtime.neuromorphic.native import SUM_SHIFT
+from striate_runtime.neuromorphic.plain import is_still
+from striate_runtime.neuromorphic.sums import check_overflow
 from striate_runtime.neuromorphic.synapses import Laid, SynapseBuilder
 from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
 from striate_runtime.program.neuromorphic import Population
@@ -28,6 +29,7 @@ class Built:
     tables: Tables
     mapping: Mapping
     accumulators: int
+    sums: int
     input_starts: dict[str, int]
     inputs: int
     output_starts: dict[tuple[str, str], int]
@@ -38,7 +40,7 @@ def build(network: Network, chip: Chip) -> Built:
     """Build the tables. Raises ProgramError for a damaged body, DeviceError where a sum could overflow."""
     body = network.body
     check_overflow(network)
-    places, accumulators = place_populations(network)
+    places, accumulators, sums = place_populations(network)
     index = {name: position for position, name in enumerate(places)}
     ordered = sorted(body.projections, key=lambda projection: index[projection.source])
     synapses, accounts = SynapseBuilder(), AccountBuilder(network, chip)
@@ -69,8 +71,8 @@ def build(network: Network, chip: Chip) -> Built:
                 high=np.array([high for _, high in ranges], np.int64),
                 reset_interval=np.array([p.reset_interval for p in populations], np.int32),
                 reset_offset=np.array([p.reset_offset for p in populations], np.int32),
-                plain=np.array([network.plain(p) for p in populations], np.int32),
-                still=np.array([network.still(p) for p in populations], np.int32),
+                plain=np.array([place.plain for place in places.values()], np.int32),
+                still=np.array([place.plain and is_still(network, place.population) for place in places.values()], np.int32),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),
@@ -95,6 +97,8 @@ def build(network: Network, chip: Chip) -> Built:
                 position=np.array([one.position for one in laid], np.int64),
                 channels=np.array([one.channels for one in laid], np.int64),
                 channel=np.array([one.channel for one in laid], np.int64),
+                phase=np.array([one.phase for one in laid], np.int64),
+                phases=np.array([one.phases for one in laid], np.int64),
                 entry=np.array(entries, np.int64),
                 pair=np.array(pairs, np.int32),
             ),
@@ -106,53 +110,12 @@ def build(network: Network, chip: Chip) -> Built:
         ),
         mapping=mapping,
         accumulators=accumulators,
+        sums=sums,
         input_starts=input_starts,
         inputs=inputs,
         output_starts=output_starts,
         outputs=outputs,
     )
-
-
-def check_overflow(network: Network) -> None:
-    """Refuse a network whose sums could exceed 32 bits, in the worst case over all inputs. Raises DeviceError."""
-    for population in network.body.populations:
-        if population.kind == "input":
-            continue
-        worst = _worst_input(network, population)
-        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit.
-        one_step = network.body.coding == "graded" or population.kind == "cuba_lif"
-        steps = 1 if one_step else network.body.steps
-        once = population.kind == "readout"
-        bias = int(abs(network.channels_of(population.bias, population, 0)).max())
-        initial = int(abs(network.channels_of(population.initial, population, 0)).max())
-        largest = initial + steps * worst + (bias if once else steps * bias)
-        if largest > LARGEST:
-            raise DeviceError(
-                f"layer '{population.layer}': its sums can reach {largest:,} in {steps} steps, more than 32 bits hold;"
-                " fewer steps or smaller weights would fit"
-            )
-
-
-def _worst_input(network: Network, population: Population) -> int:
-    """The largest sum of |payload x weight| that can arrive at one neuron in one step."""
-    worst = 0
-    for projection in network.body.projections:
-        if projection.target != population.name:
-            continue
-        low, high = network.payloads(network.populations[projection.source])
-        payload = max(abs(low), abs(high))
-        multiplier, shift = network.rescale_of(projection)
-        if len(shift):
-            payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
-        weights = abs(network.weights_of(projection).astype(np.int64))
-        if projection.kind == "conv2d":
-            weights = weights.sum((0, 1, 2))
-        elif projection.kind == "dense":
-            weights = weights.sum(0)
-        elif projection.kind == "window":
-            weights = weights * projection.kernel[0] * projection.kernel[1]
-        worst += payload * int(weights.max(initial=0))
-    return worst
 
 
 def _starts(names: set[str], places: dict[str, Place]) -> tuple[dict[str, int], int]:

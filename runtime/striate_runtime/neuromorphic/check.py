@@ -107,16 +107,6 @@ class Network:
         """Whether every event that arrives through it counts its weight once."""
         return projection.multiplier is None and self.payloads(self.populations[projection.source]) == (0, 1)
 
-    def plain(self, population: Population) -> bool:
-        """Whether its neurons are `cuba_lif` that forget their current at once and keep their potential for ever."""
-        forgets = (self.channels_of(population.current_decay, population, 0) == 4095).all()
-        keeps = (self.channels_of(population.voltage_decay, population, 0) == 0).all()
-        return population.kind == "cuba_lif" and bool(forgets and keeps)
-
-    def still(self, population: Population) -> bool:
-        """Whether they have no bias either: what nothing reaches does not change."""
-        return self.plain(population) and not self.channels_of(population.bias, population, 0).any()
-
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
         array = self.arrays[name]

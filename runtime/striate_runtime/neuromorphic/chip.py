@@ -56,7 +56,7 @@ class EmulatedChip:
         if self._network.native and bits not in (STATE_BITS, None):
             raise DeviceError(f"'{hardware.name}' has {bits}-bit neurons; the native coding's have {STATE_BITS} bits")
         self._built = build(self._network, hardware)
-        self._state = new_state(self._built.tables, self._built.accumulators)
+        self._state = new_state(self._built.tables, self._built.accumulators, self._built.sums)
         self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
         self._progress = progress
 

@@ -15,26 +15,24 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
-from striate_runtime.neuromorphic import events_accounting, events_blocks, events_delivery, native, vectors
+from striate_runtime.neuromorphic import events_accounting, events_blocks, events_delivery, events_plain, native, vectors
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_accounting import account, count_active
 from striate_runtime.neuromorphic.events_blocks import (
     integrate_block,
     leak_block,
-    nothing_new,
     ones,
-    plain_block,
     requantize_block,
     trailing_zeros,
-    whole_plain_block,
 )
 from striate_runtime.neuromorphic.events_delivery import deliver
+from striate_runtime.neuromorphic.events_plain import copy_currents, sum_up
 from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, READOUT
 
 _MASK = (1 << LANES) - 1
 _COMPILED_FROM = (
-    *(counts_columns, events_accounting, events_blocks, events_delivery),
+    *(counts_columns, events_accounting, events_blocks, events_delivery, events_plain),
     *(native, tables_layout, vectors),
 )
 _jit = njit(nogil=True, error_model="numpy")
@@ -59,6 +57,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     rows = inputs.shape[0] // counts.shape[0]
     for sample in range(counts.shape[0]):
         state.accumulator[:] = 0
+        state.sums[:] = 0
         state.event_count[:] = 0
         state.waiting[:] = 0
         state.potential[:] = tables.initial
@@ -77,14 +76,14 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     end = start + state.event_count[sent % slots, source]
                     payloads = state.event_payload[start:end]
                     state.waiting[projections.target[j]] = 1
-                    deliver(tables, j, first, state.event_neuron[start:end], payloads, state.accumulator)
+                    deliver(tables, state, j, first, state.event_neuron[start:end], payloads, step)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
                 if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
                     row = counts[sample, step]
                     if populations.plain[p] == 1:
-                        end = _sum_up(tables, state, p, start, step, row, saturation)
+                        end = sum_up(tables, state, p, start, step, row, saturation)
                     elif populations.kind[p] == CUBA_LIF:
                         end = _leak(tables, state, p, start, step, row, saturation)
                     else:
@@ -98,7 +97,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         events = state.event_neuron[start:end]
                         account(tables, j, events, state.pair_step, step, counts[sample], pair_totals)
             while taken < len(snapshots) and snapshots[taken] == step + 1:
-                _copy_outputs(populations, state, outputs[sample, taken])
+                _copy_outputs(tables, state, step, outputs[sample, taken])
                 taken += 1
 
 
@@ -120,10 +119,14 @@ def _stamp():
 
 
 @_jit
-def _copy_outputs(populations, state, row):
+def _copy_outputs(tables, state, step, row):
+    populations = tables.populations
     _copy(populations, populations.output_start, state.potential, row)
     _copy(populations, populations.current_start, state.current, row)
     _copy(populations, populations.spike_count_start, state.spike_count, row)
+    for p in range(len(populations.kind)):
+        if populations.plain[p] == 1 and populations.current_start[p] >= 0:
+            copy_currents(tables, state, p, step, row[populations.current_start[p] :])
 
 
 @_jit
@@ -197,7 +200,11 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
 def _leak(tables, state, p, start, step, counts, saturation):
     """The same for Loihi's own neurons, apart because they would make the loop of `_fire` a sixth slower for others."""
     populations, segments, parameters = tables.populations, tables.segments, tables.parameters
-    _reset_all(populations, state, p, step)
+    interval = populations.reset_interval[p]
+    if interval > 0 and step % interval == populations.reset_offset[p]:
+        first, last = populations.neuron[p], populations.neuron[p] + populations.neurons[p]
+        state.potential[first:last] = 0
+        state.current[first:last] = 0
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         before = position
@@ -227,58 +234,6 @@ def _leak(tables, state, p, start, step, counts, saturation):
             counts[core, ACTIVE] += active
             counts[core, EVENTS_OUT] += position - before
     return position
-
-
-@_jit
-def _sum_up(tables, state, p, start, step, counts, saturation):
-    """The same for those of them that forget their current at once and keep their potential: five times as fast."""
-    populations, segments, parameters = tables.populations, tables.segments, tables.parameters
-    _reset_all(populations, state, p, step)
-    still = populations.still[p] == 1 and step > populations.fires_at[p]
-    position = start
-    for s in range(populations.segment[p], populations.segment[p + 1]):
-        before = position
-        active, over = np.int64(0), np.int64(0)
-        neuron, place, parameter = segments.neuron[s], segments.accumulator[s], segments.parameter[s]
-        length = segments.length[s]
-        for i in range(np.int64(0), length, np.int64(LANES)):
-            if still and nothing_new(state.accumulator, place + i, state.current, neuron + i):  # pyright: ignore
-                continue
-            where = (state.accumulator, place + i, state.potential, state.current, neuron + i)
-            what = (parameters.bias, parameters.threshold, parameter + i, tables.sum_spare)
-            if i + LANES <= length:
-                masks = whole_plain_block(*where, *what)  # pyright: ignore
-            else:
-                masks = plain_block(*where, *what, length - i)  # pyright: ignore
-            active += ones((masks >> LANES) & _MASK)  # pyright: ignore
-            over += ones(masks >> (2 * LANES))  # pyright: ignore
-            sends = masks & _MASK
-            while sends:
-                sender = neuron + i + trailing_zeros(sends)  # pyright: ignore
-                state.spike_count[sender] += 1
-                state.event_neuron[position] = sender
-                state.event_payload[position] = 1
-                position += 1
-                sends &= sends - 1
-        core = segments.core[s]
-        if over > 0:
-            if saturation[core, 0] == 0 or step < saturation[core, 1]:
-                saturation[core, 1] = step
-            saturation[core, 0] += over
-        if len(counts) > 0:
-            counts[core, ACTIVE] += active
-            counts[core, EVENTS_OUT] += position - before
-    return position
-
-
-@_jit
-def _reset_all(populations, state, p, step):
-    """Set u and v to 0 where the population does so in this step."""
-    interval = populations.reset_interval[p]
-    if interval > 0 and step % interval == populations.reset_offset[p]:
-        first, last = populations.neuron[p], populations.neuron[p] + populations.neurons[p]
-        state.potential[first:last] = 0
-        state.current[first:last] = 0
 
 
 @_jit

@@ -83,25 +83,23 @@ def leak_block(
 
 
 @intrinsic
-def plain_block(
-    typing, accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare, number
-):
+def plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter, number):
     """As `vectors.plain_block`."""
-    operands = (accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare, number)
+    operands = (sums, at, before, potential, neuron, bias, threshold, parameter, number)
     return types.int64(*operands), _emitted_by(vectors.plain_block)
 
 
 @intrinsic
-def whole_plain_block(typing, accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare):
+def whole_plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter):
     """As `vectors.plain_block`, where all lanes are neurons."""
-    operands = (accumulator, at, potential, current, neuron, bias, threshold, parameter, sum_spare)
+    operands = (sums, at, before, potential, neuron, bias, threshold, parameter)
     return types.int64(*operands), _emitted_by(vectors.plain_block)
 
 
 @intrinsic
-def nothing_new(typing, accumulator, at, current, neuron):
+def nothing_new(typing, sums, at, before):
     """As `vectors.nothing_new`."""
-    return types.boolean(accumulator, at, current, neuron), _emitted_by(vectors.nothing_new)
+    return types.boolean(sums, at, before), _emitted_by(vectors.nothing_new)
 
 
 @intrinsic

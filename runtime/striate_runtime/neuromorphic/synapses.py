@@ -17,26 +17,26 @@ import numpy.typing as npt
 
 from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
 from striate_runtime.neuromorphic.layout import Place
+from striate_runtime.neuromorphic.plain import SHORTEST_ROW
 from striate_runtime.neuromorphic.tables import LANES, MAXIMA, ROWS, SINGLES, Synapses, concatenated
 from striate_runtime.program.neuromorphic import Projection
 
 Array = npt.NDArray[Any]
-
-_SHORTEST_ROW = 3
-"""Runs of fewer numbers are delivered one by one."""
 
 
 @dataclass(frozen=True)
 class Laid:
     """Where a projection's tables start: `mode` is ROWS, SINGLES or MAXIMA; `channel` is -1 for no table of channels.
 
-    What the tables call a position has `channels` source neurons next to each other.
+    What the tables call a position has `channels` source neurons next to each other. Its phase is one of `phases`.
     """
 
     mode: int
     position: int
     channels: int
     channel: int
+    phase: int
+    phases: int
 
 
 @dataclass
@@ -127,7 +127,7 @@ class SynapseBuilder:
                 packed[:, at : at + len(row) * per_group] = values.transpose(1, 0, 2).reshape(channels, -1)
                 at += extent
             start.append((self._store(packed), packed.shape[1]))
-        singles = max((len(row) for rows in rows_of for row in rows), default=1) * per_group < _SHORTEST_ROW
+        singles = max((len(row) for rows in rows_of for row in rows), default=1) * per_group < SHORTEST_ROW
         first_phase = len(self.phases)
         for rows, (weight, of_a_channel) in zip(rows_of, start, strict=True):
             runs: list[tuple[int, int, int]] = []
@@ -176,7 +176,8 @@ class SynapseBuilder:
         self.positions.append(np.stack([base, phase], 1).reshape(-1))
         if shifts is not None:
             self.channels.append(shifts)
-        return Laid(mode, position, channels, channel)
+        first, last = int(phase.min()), int(phase.max())
+        return Laid(mode, position, channels, channel, first, last - first + 1)
 
     def _store(self, weights: Array) -> int:
         start = self.stored

@@ -24,6 +24,9 @@ KINDS = {
     "cuba_lif": CUBA_LIF,
 }
 
+PIECE = 512
+"""Events sorted by phase at a time: few enough to stay in the first level of cache."""
+
 ROWS, SINGLES, MAXIMA = range(3)
 """How a projection delivers: whole runs of accumulators, single accumulators, or the maximum into single ones."""
 
@@ -41,9 +44,9 @@ class Populations(NamedTuple):
     reset_interval: I32
     reset_offset: I32
     plain: I32
-    """1 for a `cuba_lif` that forgets its current at once and keeps its potential for ever."""
+    """1 for those of plain.py, whose accumulators are `State.sums`."""
     still: I32
-    """1 where such neurons have no bias either: what nothing reaches does not change."""
+    """1 where such neurons have no bias."""
     neuron: I64
     neurons: I64
     segment: I32
@@ -99,6 +102,8 @@ class Projections(NamedTuple):
     position: I64
     channels: I64
     channel: I64
+    phase: I64
+    phases: I64
     entry: I64
     pair: I32
     """The pairs of projection j are `pair[j] : pair[j + 1]`."""
@@ -152,6 +157,11 @@ class State(NamedTuple):
     """Everything that changes while a sample runs. Events are kept for as many steps as the longest delay."""
 
     accumulator: I32
+    sums: npt.NDArray[np.int16]
+    """`[2, accumulators of plain neurons]`: what arrives in even steps, and in odd ones."""
+    ready: I32
+    """Events of a piece by phase, base and first weight each, about to be added."""
+    ready_count: I64
     potential: I32
     current: I32
     spike_count: I32
@@ -163,12 +173,16 @@ class State(NamedTuple):
     """1 where something has arrived since the population last fired."""
 
 
-def new_state(tables: Tables, accumulators: int) -> State:
+def new_state(tables: Tables, accumulators: int, sums: int) -> State:
     """Room for one sample."""
     neurons = len(tables.initial) - LANES
+    phases = int(tables.projections.phases.max(initial=1))
     slots = int(tables.projections.delay.max(initial=1)) + 1
     return State(
         accumulator=np.zeros(accumulators, np.int32),
+        sums=np.zeros((2, sums), np.int16),
+        ready=np.zeros(phases * PIECE * 2, np.int32),
+        ready_count=np.zeros(phases, np.int64),
         potential=np.zeros(neurons + LANES, np.int32),
         current=np.zeros(neurons + LANES, np.int32),
         spike_count=np.zeros(neurons + LANES, np.int32),

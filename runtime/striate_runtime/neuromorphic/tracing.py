@@ -39,7 +39,7 @@ def make_room(built: Built, steps: int) -> tuple[Built, State]:
     populations = built.tables.populations
     number = len(built.tables.initial) - LANES
     tables = built.tables._replace(populations=populations._replace(output_start=populations.neuron))
-    state = new_state(tables, built.accumulators)
+    state = new_state(tables, built.accumulators, built.sums)
     slots = max(steps, len(state.event_count))
     return replace(built, tables=tables, outputs=number), state._replace(
         event_neuron=np.zeros(slots * number, np.int32),

@@ -32,9 +32,13 @@ def add_block(builder: Value, accumulator: Value, at: Value, weights: Value, fir
 
 
 def add_unit_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value) -> None:
-    """accumulator[at + i] += weights[first + i]."""
-    row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
-    _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), row))
+    """accumulator[at + i] += weights[first + i], for accumulators of 32 or 16 bits."""
+    element = accumulator.type.pointee
+    row = _load(builder, weights, first, _I16)
+    if element != _I16:
+        row = builder.sext(row, _vector(element))
+    total = builder.add(_load(builder, accumulator, at, element), row)
+    builder.store(total, _pointer(builder, accumulator, at, element), align=element.width // 8)
 
 
 def add_entry(builder: Value, sums: Value, row: Value, entries: Value, entry: Value) -> None:
@@ -168,47 +172,43 @@ def leak_block(
 
 def plain_block(
     builder: Value,
-    accumulator: Value,
+    sums: Value,
     at: Value,
+    before: Value,
     potential: Value,
-    current: Value,
     neuron: Value,
     bias: Value,
     threshold: Value,
     parameter: Value,
-    sum_spare: Value,
     number: Value | None = None,
 ) -> Value:
-    """As `leak_block` where nothing of u is kept and all of v, so that 32 bits are enough; counts no spikes.
+    """v = clip(v + (sums[at + i] << 6) + bias); those with v > threshold fire, and their v becomes 0.
 
-    |v| < 2^23, |u| <= 2^23 and |bias| < 2^19 add up to less than 2^25. Without `number`, all lanes are neurons.
+    sums[before + i], the sums of the step before, become 0. Without `number`, all lanes are neurons. Gives masks:
+    fired, u or v changed, v was clipped. |v| < 2^23, |sum << 6| <= 2^21 and |bias| < 2^19 add up to less than 2^24.
     """
     valid = ir.Constant(_vector(_BIT), [1] * LANES) if number is None else _first_lanes(builder, number)
-    arrived = _load(builder, accumulator, at, _I32)
-    spare = _splat(builder, builder.trunc(sum_spare, _I32))
-    weighed = builder.ashr(builder.shl(arrived, spare), spare)
-    above, less = _constant(32 - STATE_BITS + SUM_SHIFT), _constant(32 - STATE_BITS)
-    next_u = builder.ashr(builder.shl(weighed, above), less)
-    u, v = _load(builder, current, neuron, _I32), _load(builder, potential, neuron, _I32)
-    driven = builder.add(builder.add(v, next_u), _load(builder, bias, parameter, _I32))
+    given, old = _load(builder, sums, at, _I16), _load(builder, sums, before, _I16)
+    v = _load(builder, potential, neuron, _I32)
+    u = builder.shl(builder.sext(given, _vector(_I32)), _constant(SUM_SHIFT))
+    driven = builder.add(builder.add(v, u), _load(builder, bias, parameter, _I32))
     most, least = _constant((1 << (STATE_BITS - 1)) - 1), _constant(1 - (1 << (STATE_BITS - 1)))
     clipped = builder.select(builder.icmp_signed("<", driven, least), least, driven)
     clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
     fires = builder.and_(builder.icmp_signed(">", clipped, _load(builder, threshold, parameter, _I32)), valid)
-    next_v = builder.select(fires, _zeros(_I32), clipped)
-    _store(builder, current, neuron, builder.select(valid, next_u, u))
-    _store(builder, potential, neuron, builder.select(valid, next_v, v))
-    _clear(builder, accumulator, at, arrived, valid)
-    changed = builder.or_(builder.icmp_signed("!=", next_u, u), builder.icmp_signed("!=", next_v, v))
-    wrapped = builder.icmp_signed("!=", builder.ashr(next_u, _constant(SUM_SHIFT)), weighed)
-    beyond = builder.or_(wrapped, builder.icmp_signed("!=", clipped, driven))
+    after = builder.select(fires, _zeros(_I32), clipped)
+    _store(builder, potential, neuron, builder.select(valid, after, v))
+    kept = builder.select(valid, _zeros(_I16), old)
+    builder.store(kept, _pointer(builder, sums, before, _I16), align=2)
+    changed = builder.or_(builder.icmp_signed("!=", given, old), builder.icmp_signed("!=", after, v))
+    beyond = builder.icmp_signed("!=", clipped, driven)
     return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
 
 
-def nothing_new(builder: Value, accumulator: Value, at: Value, current: Value, neuron: Value) -> Value:
-    """Whether LANES accumulators and LANES currents are all 0."""
-    either = builder.or_(_load(builder, accumulator, at, _I32), _load(builder, current, neuron, _I32))
-    return builder.icmp_unsigned("==", builder.bitcast(either, ir.IntType(32 * LANES)), ir.IntType(32 * LANES)(0))
+def nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
+    """Whether LANES sums and those of the step before are all 0."""
+    either = builder.or_(_load(builder, sums, at, _I16), _load(builder, sums, before, _I16))
+    return builder.icmp_unsigned("==", builder.bitcast(either, ir.IntType(16 * LANES)), ir.IntType(16 * LANES)(0))
 
 
 def count_trailing_zeros(builder: Value, mask: Value) -> Value:
