@@ -24,12 +24,19 @@ class AccountBuilder:
 
     network: Network
     chip: Chip
-    first: list[Array] = field(default_factory=list[Array])
+    span_of: list[Array] = field(default_factory=list[Array])
+    spans: list[Array] = field(default_factory=list[Array])
+    span_pairs: list[Array] = field(default_factory=list[Array])
     entries: list[Array] = field(default_factory=list[Array])
     pair_source: list[Array] = field(default_factory=list[Array])
     pair_target: list[Array] = field(default_factory=list[Array])
     pair_projection: list[Projection] = field(default_factory=list[Projection])
     counted: int = 0
+
+    @property
+    def neurons(self) -> int:
+        """How many source neurons all projections have so far."""
+        return sum(len(part) for part in self.span_of)
 
     def add(self, projection: Projection, source: Place, target: Place) -> int:
         """Append one projection; gives how many pairs there are now."""
@@ -51,11 +58,28 @@ class AccountBuilder:
         self.pair_source.append(pairs // len(cores) - 1)
         self.pair_target.append(pairs % len(cores))
         self.pair_projection += [projection] * len(pairs)
-        self.entries.append(np.stack([np.ones_like(pair), operations, words, pair], 1).astype(np.int32))
-        number = np.bincount(neuron, minlength=neurons(source.population))
-        self.first.append(self.counted + np.concatenate([[0], np.cumsum(number)]))
+        self._add_spans(pair, np.bincount(neuron, minlength=neurons(source.population)))
+        self.entries.append(np.stack([operations, words], 1).reshape(-1).astype(np.int32))
         self.counted += len(neuron)
         return len(self.pair_projection)
+
+    def _add_spans(self, pair: Array, number: Array) -> None:
+        """Cut the source neurons into spans that reach the same pairs. pair: of each entry; number: of each neuron's."""
+        first = np.cumsum(number) - number
+        neuron = np.repeat(np.arange(len(number)), number)
+        before = np.maximum(np.arange(len(pair)) - number[neuron], 0)
+        differs = np.bincount(neuron, pair != pair[before], minlength=len(number)) > 0
+        differs[1:] |= number[1:] != number[:-1]
+        differs[0] = True
+        starts = np.flatnonzero(differs)
+        pairs_before = sum(len(part) for part in self.span_pairs)
+        in_span = [pair[first[start] : first[start] + number[start]] for start in starts]
+        pairs_first = pairs_before + np.cumsum([0, *number[starts]])[:-1]
+        ends = np.append(starts[1:], len(number))
+        self.span_of.append(sum(len(part) for part in self.spans) // 5 + np.cumsum(differs) - 1)
+        columns = [starts, ends, pairs_first, number[starts], self.counted + first[starts]]
+        self.spans.append(np.stack(columns, 1).reshape(-1))
+        self.span_pairs.append(concatenated(in_span, np.int32))
 
     def finish(self) -> tuple[Accounts, Mapping]:
         """The kernels' tables, and the mapping that reads their counts."""
@@ -65,8 +89,10 @@ class AccountBuilder:
         east_west, north_south, crossings = _hops(cores, source, target)
         formats = np.array([FORMAT_OF[projection.kind] for projection in self.pair_projection], np.int32)
         accounts = Accounts(
-            first=concatenated(self.first, np.int32),
-            entries=np.concatenate([*self.entries, np.zeros((0, 4), np.int32)]),
+            span_of=concatenated(self.span_of, np.int32),
+            span=concatenated(self.spans, np.int32),
+            span_pair=concatenated(self.span_pairs, np.int32),
+            entries=concatenated(self.entries, np.int32),
             pair_source=source,
             pair_target=target,
             pair_format=formats,

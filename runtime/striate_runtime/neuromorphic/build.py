@@ -49,7 +49,7 @@ def build(network: Network, chip: Chip) -> Built:
     pairs = [0]
     for projection in ordered:
         source, target = places[projection.source], places[projection.target]
-        entries.append(sum(len(part) for part in accounts.first))
+        entries.append(accounts.neurons)
         laid.append(synapses.add(network, projection, source, target))
         pairs.append(accounts.add(projection, source, target))
     segments, segment_starts = build_segments(places)

@@ -38,12 +38,6 @@ def add_unit_block(typing, accumulator, at, weights, first):
 
 
 @intrinsic
-def add_entry(typing, sums, row, entries, entry):
-    """As `vectors.add_entry`."""
-    return types.void(sums, row, entries, entry), _emitted_by(vectors.add_entry)
-
-
-@intrinsic
 def integrate_block(typing, given, at, potential, neuron, bias, threshold, parameter, limit, clear, number):
     """As `vectors.integrate_block`."""
     operands = (given, at, potential, neuron, bias, threshold, parameter, limit, clear, number)

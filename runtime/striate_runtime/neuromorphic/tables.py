@@ -124,9 +124,16 @@ class Synapses(NamedTuple):
 
 
 class Accounts(NamedTuple):
-    """What one event of neuron n costs: entries (1 message, synaptic operations, words, pair) `first[n] : first[n + 1]`."""
+    """What events cost. Source neurons that reach the same cores and follow each other are a span.
 
-    first: I32
+    Each has, for each of its span's pairs of cores, the synaptic operations and the words of one event.
+    """
+
+    span_of: I32
+    """For each projection and source neuron: its span."""
+    span: I32
+    """First neuron of the source, last + 1, first of its `span_pair`, how many, and the first neuron's entries."""
+    span_pair: I32
     entries: I32
     pair_source: I32
     pair_target: I32
@@ -168,7 +175,7 @@ class State(NamedTuple):
     event_neuron: I32
     event_payload: I32
     event_count: I64
-    pair_step: I32
+    pair_step: I64
     waiting: I64
     """1 where something has arrived since the population last fired."""
 
@@ -190,7 +197,7 @@ def new_state(tables: Tables, accumulators: int, sums: int) -> State:
         event_payload=np.zeros(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
         waiting=np.zeros(len(tables.populations.kind), np.int64),
-        pair_step=np.zeros((len(tables.accounts.pair_source), 4), np.int32),
+        pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
     )
 
 

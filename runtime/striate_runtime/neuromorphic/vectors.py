@@ -41,16 +41,6 @@ def add_unit_block(builder: Value, accumulator: Value, at: Value, weights: Value
     builder.store(total, _pointer(builder, accumulator, at, element), align=element.width // 8)
 
 
-def add_entry(builder: Value, sums: Value, row: Value, entries: Value, entry: Value) -> None:
-    """sums[row, :] += entries[entry, :], four numbers each."""
-    four = ir.VectorType(_I32, 4).as_pointer()
-    given, total = (
-        builder.bitcast(builder.gep(array, [builder.shl(index, _I64(2))]), four)
-        for array, index in ((entries, entry), (sums, row))
-    )
-    builder.store(builder.add(builder.load(total, align=4), builder.load(given, align=4)), total, align=4)
-
-
 def integrate_block(
     builder: Value,
     given: Value,
