@@ -69,7 +69,7 @@ def _interpret_over_time(
                 result = operator.peek(states[node.name])
             elif isinstance(operator, StatefulOperator):
                 operands = tuple(values[name] for name in node.inputs)
-                result, states[node.name] = operator.step(operands, states[node.name], dt_s)
+                result, states[node.name] = operator.step(operands, states[node.name], dt_s, **parameters[node.name])
             else:
                 result = operator.reference(*(values[name] for name in node.inputs), **parameters[node.name])
             values[node.name] = _cast(result, NUMPY[node.type.dtype], float64)

@@ -20,7 +20,7 @@ DEVICES = {
     "gpu": "striate_runtime.gpu.session:open_gpu",
     "neuromorphic": "striate_runtime.neuromorphic.chip:open_chip",
 }
-"""target -> "module:function"; the function takes (program, fallback, progress) and returns a Device."""
+"""target -> "module:function"; the function takes (program, fallback, progress, threads) and returns a Device."""
 
 
 class InputError(ValueError):
@@ -69,13 +69,19 @@ class SteppedDevice(Protocol):
         ...
 
 
-def open_device(program: Program, *, fallback: bool = True, progress: Progress | None = None) -> Device:
-    """Load a program on its machine. With `fallback`, a stand-in is opened where the machine is absent."""
+def open_device(
+    program: Program, *, fallback: bool = True, progress: Progress | None = None, threads: int | None = None
+) -> Device:
+    """Load a program on its machine. With `fallback`, a stand-in is opened where the machine is absent.
+
+    An emulated chip runs samples on at most `threads` threads, by default one for each core that the process may use;
+    results do not depend on it.
+    """
     target = DEVICES.get(program.target)
     if target is None:
         raise DeviceError(f"this runtime has no device for target '{program.target}'; it has {', '.join(DEVICES)}")
     module, function = target.split(":")
-    return getattr(importlib.import_module(module), function)(program, fallback, progress or _silent)
+    return getattr(importlib.import_module(module), function)(program, fallback, progress or _silent, threads)
 
 
 def check_inputs(ports: tuple[Port, ...], inputs: Mapping[str, Array]) -> dict[str, Array]:

@@ -29,24 +29,31 @@ class States:
     spikes: Array
 
 
-def native_program(net: Net, low: int = 0, **body: Any) -> Program:
-    """The program of a native network, which gives all states of all its neurons: port `<population>.<read>`."""
+def native_program(net: Net, low: int = 0, times: dict[str, int] | None = None, **body: Any) -> Program:
+    """The program of a native network, which gives all states of all its neurons: port `<population>.<read>`.
+
+    `times`: the ports that give a series, and of how many steps.
+    """
+    times = times or {}
     program = net.program()
     neurons = [p for p in net.populations if p.kind == "cuba_lif"]
-    ports = {f"{p.name}.{read}": (p, read) for p in neurons for read in READS}
+    ports = {f"{p.name}.{read}": (p, read) for p in neurons for read in (READS if p.fires else READS[:2])}
     program.body["outputs"] = {port: p.name for port, (p, _) in ports.items()}
     program.body["reads"] = {port: read for port, (_, read) in ports.items()}
     program.body["input_low"] = dict.fromkeys(program.body["inputs"], low)
+    program.body["series"] = list(times)
     program.body.update(body)
     return msgspec.structs.replace(
         program,
         inputs=tuple(Port(port.name, "i32", (net.steps, *port.shape)) for port in program.inputs),
-        outputs=tuple(Port(name, "i32", p.shape) for name, (p, _) in ports.items()),
+        outputs=tuple(
+            Port(name, "i32", (times[name], *p.shape) if name in times else p.shape) for name, (p, _) in ports.items()
+        ),
     )
 
 
 def states_on_the_chip(program: Program, x: Array) -> dict[str, States]:
-    """Every population's states over time for one sample `[steps, C, H, W]`."""
+    """Every population's states over time for one sample `[steps, C, H, W]`; silent ones have no spikes."""
     device = open_device(program)
     assert isinstance(device, EmulatedChip)
     steps = program.body["steps"]
@@ -54,7 +61,12 @@ def states_on_the_chip(program: Program, x: Array) -> dict[str, States]:
     names = dict.fromkeys(program.body["outputs"].values())
     held = {
         name: [
-            np.stack([at[step][f"{name}.{read}"][0].transpose(1, 2, 0).reshape(-1) for step in range(1, steps + 1)])
+            np.stack(
+                [
+                    at[step].get(f"{name}.{read}", at[step][f"{name}.potential"] * 0)[0].transpose(1, 2, 0).reshape(-1)
+                    for step in range(1, steps + 1)
+                ]
+            )
             for read in ("current", "potential", "spike_count")
         ]
         for name in names
@@ -97,22 +109,26 @@ def reference(net: Net, x: Array, sum_bits: int | None = None, even_mixed_weight
                 u, v = own.u[step - 1], own.v[step - 1]
             else:
                 u, v = np.zeros(sizes[p.name], np.int64), _per_neuron(net, p, p.initial)
-            own.u[step], own.v[step], own.spikes[step] = _update(net, p, u, v, arriving, step, sum_bits)
+            rests = np.asarray(own.spikes[max(0, step - p.refractory) : step].any(0))
+            own.u[step], own.v[step], own.spikes[step] = _update(net, p, u, v, rests, arriving, step, sum_bits)
             sent[p.name][step] = own.spikes[step]
     return states
 
 
-def _update(net: Net, p: Population, u: Array, v: Array, arriving: Array, step: int, sum_bits: int | None) -> Any:
+def _update(
+    net: Net, p: Population, u: Array, v: Array, rests: Array, arriving: Array, step: int, sum_bits: int | None
+) -> Any:
     if p.reset_interval and step % p.reset_interval == p.reset_offset:
         u, v = u * 0, v * 0
     given = arriving * 64
     if sum_bits is not None:
         given = _wrapped(given, sum_bits)
     u = _wrapped(_decayed(u, _per_neuron(net, p, p.current_decay) + 1) + given, 23)
-    v = _decayed(v, _per_neuron(net, p, p.voltage_decay)) + u + _per_neuron(net, p, p.bias)
-    v = np.clip(v, -(2**23) + 1, 2**23 - 1)
-    spikes = v > _per_neuron(net, p, p.threshold) * 64
-    return u, np.where(spikes, 0, v), spikes
+    driven = _decayed(v, _per_neuron(net, p, p.voltage_decay)) + u + _per_neuron(net, p, p.bias)
+    v = np.where(rests, v, np.clip(driven, -(2**23) + 1, 2**23 - 1))
+    level = _per_neuron(net, p, p.threshold) * 64
+    spikes = ~rests & (v > level) & p.fires
+    return u, np.where(spikes, v - level if p.reset == "subtract" else 0, v), spikes
 
 
 def _decayed(state: Array, decay: Array) -> Array:
@@ -148,7 +164,7 @@ def random_native(seed: int) -> tuple[Net, Array]:
         arrays[name] = values.astype(dtype)
         return name
 
-    def neurons(name: str, shape: tuple[int, int, int]) -> Population:
+    def neurons(name: str, shape: tuple[int, int, int], fires: bool = True) -> Population:
         c, interval = shape[0], int(rng.choice([0, 0, 5, 7]))
         return Population(
             name,
@@ -157,7 +173,10 @@ def random_native(seed: int) -> tuple[Net, Array]:
             "cuba_lif",
             fires_at=0,
             bias=store(f"{name}.bias", rng.integers(-2000, 6000, c)),
-            threshold=store(f"{name}.vth", rng.integers(1, 131072 if strong else 400, c)),
+            threshold=store(f"{name}.vth", rng.integers(1, 131072 if strong else 400, c)) if fires else None,
+            reset="subtract" if fires and rng.random() < 0.5 else "zero",
+            refractory=int(rng.choice([0, 0, 1, 2, 5])) if fires else 0,
+            fires=fires,
             initial=store(f"{name}.v", rng.integers(-5000, 5000, c)),
             current_decay=store(f"{name}.du", rng.choice([0, 1, 4094, 4095, int(rng.integers(4096))], c)),
             voltage_decay=store(f"{name}.dv", rng.choice([0, 1, 4095, int(rng.integers(4096))], c)),
@@ -174,7 +193,9 @@ def random_native(seed: int) -> tuple[Net, Array]:
     conv = (out, (h + 2 - 3) // stride + 1, (w + 2 - 3) // stride + 1)
     dense = (int(rng.integers(1, 40)), 1, 1)
     sizes = [int(np.prod(shape)) for shape in ((c, h, w), conv, dense)]
-    populations = (Population("x", "x", (c, h, w), "input"), neurons("a", conv), neurons("b", dense))
+    number = int(rng.integers(2, 5))
+    listens = number == 2 and rng.random() < 0.5
+    populations = (Population("x", "x", (c, h, w), "input"), neurons("a", conv), neurons("b", dense, not listens))
     d = [int(n) for n in rng.integers(1, 4, 4)]
     arriving: dict[str, Any] = {"stride": (stride, stride), "padding": (1, 1, 1, 1), "kernel": (3, 3)}
     projections = (
@@ -183,6 +204,6 @@ def random_native(seed: int) -> tuple[Net, Array]:
         Projection("bb", "b", "b", "b", "one_to_one", weights("bb", (dense[0],)), delay=d[2]),
         Projection("ba", "a", "b", "a", "dense", weights("ba", (sizes[2], sizes[1])), delay=d[3]),
     )
-    net = Net("native", steps, populations, projections[: int(rng.integers(2, 5))], arrays, high=2000)
+    net = Net("native", steps, populations, projections[:number], arrays, high=2000)
     x = rng.integers(-2000, 2001, (steps, c, h, w)) if strong else np.ones((steps, c, h, w), np.int64)
     return net, x * (rng.random(x.shape) < 0.4)

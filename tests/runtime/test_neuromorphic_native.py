@@ -45,16 +45,22 @@ def test_the_random_networks_reach_every_edge():
     assert sum(int(state.spikes.sum()) for state in states) > 10_000
     assert any((abs(state.v) == 2**23 - 1).any() for state in states), "a potential saturates"
     assert any((abs(np.diff(state.u, axis=0)) > 2**23).any() for state in states), "a current wraps"
+    populations = [p for seed in range(50) for p in random_native(seed)[0].populations if p.kind == "cuba_lif"]
+    assert len({(p.reset, p.refractory > 0, p.fires) for p in populations}) == 5, "resets, rests and silence"
 
 
-def one_neuron(steps: int = 3, weight: int = 1, reset_interval: int = 0, reset_offset: int = 0, **own: int) -> Net:
+RULES = ("reset", "refractory", "reset_interval", "reset_offset", "fires")
+
+
+def one_neuron(steps: int = 3, weight: int = 1, **own: Any) -> Net:
     """x -> a, one neuron each."""
+    rules = {name: own.pop(name) for name in RULES if name in own}
     given = {"current_decay": 4095, "voltage_decay": 0, "threshold": 131071, "bias": 0} | own
+    given = {name: value for name, value in given.items() if value is not None}
     arrays: dict[str, Array] = {name: np.array([value], np.int32) for name, value in given.items()}
     arrays["w"] = np.array([[weight]], np.int16)
-    resets = {"reset_interval": reset_interval, "reset_offset": reset_offset}
     fields = {"name": "a", "layer": "a", "shape": (1, 1, 1), "kind": "cuba_lif", **{name: name for name in given}}
-    a = msgspec.convert(fields | resets, Population)
+    a = msgspec.convert(fields | rules, Population)
     projection = Projection("xa", "a", "x", "a", "dense", weights="w")
     return Net("native", steps, (Population("x", "x", (1, 1, 1), "input"), a), (projection,), arrays, high=1 << 20)
 
@@ -83,7 +89,8 @@ def integers(cell: str) -> list[int]:
 @pytest.mark.parametrize("rule", vectors())
 def test_a_rule_of_the_spec_holds(rule: str):
     named, given, u, v, spikes = vectors()[rule]
-    parameters = {name: int(value) for name, value in (word.split("=") for word in named.split())}
+    words = dict(word.split("=") for word in named.split())
+    parameters: dict[str, Any] = {name: value if name == "reset" else int(value) for name, value in words.items()}
     body = {name: parameters.pop(name) for name in ("sum_bits",) if name in parameters}
     states = trace(one_neuron(len(integers(u)), **parameters), integers(given), **body)
     got = [values[:, 0].tolist() for values in (states.u, states.v, states.spikes)]
@@ -105,7 +112,20 @@ DAMAGE: dict[str, tuple[Program, str]] = {
     "a threshold of 18 bits": (native_program(one_neuron(threshold=1 << 17)), "17 bits, and at least 1"),
     "a decay of 4096": (native_program(one_neuron(current_decay=4096)), r"current_decay must be in 0\.\.4095"),
     "a weight of 256": (native_program(one_neuron(weight=256)), r"a weight is outside -256\.\.255"),
-    "a port without steps": (native_program(one_neuron(), steps=4), "has no first dimension of 4 steps"),
+    "a port of too many steps": (native_program(one_neuron(), steps=2), "has no first dimension of at most 2 steps"),
+    "a read after the end": (native_program(one_neuron(), read_at={"a.current": 4}), "is read after step 4 of 3"),
+    "a read before the start": (native_program(one_neuron(), read_at={"a.current": 0}), "is read after step 0 of 3"),
+    "a series that is no output": (native_program(one_neuron(), series=["z"]), "name 'z', which is no output"),
+    "a series before the start": (
+        native_program(one_neuron(), times={"a.current": 3}, read_at={"a.current": 2}),
+        "gives 3 steps up to step 2",
+    ),
+    "a negative rest": (native_program(one_neuron(refractory=-1)), "rests for -1 steps"),
+    "a threshold of a silent neuron": (native_program(one_neuron(fires=False)), "never fires, and has a threshold"),
+    "spikes of a silent neuron": (
+        native_program(one_neuron(fires=False, threshold=None), reads={"a.potential": "spikes"}),
+        "never fires, and output 'a.potential' reads its spikes",
+    ),
     "a read that is no output": (native_program(one_neuron(), reads={"z": "current"}), "name 'z', which is no output"),
     "sums of few bits elsewhere": (native_program(one_neuron(), coding="rate"), "belong to the native coding"),
 }

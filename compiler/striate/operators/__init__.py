@@ -4,6 +4,7 @@ from striate.operators.activation import Elu, Gelu, HardSigmoid, HardSwish, Sigm
 from striate.operators.arithmetic import Add, Div, Mul, Sub
 from striate.operators.constant import Constant
 from striate.operators.convolution import Conv1d, Conv2d
+from striate.operators.fixed_point import FixedPointIntegrator, FixedPointLif
 from striate.operators.linear import Linear, Matmul
 from striate.operators.neurons import CubaLif, IntegrateAndFire, LeakyIntegrator, Lif, SigmaDelta
 from striate.operators.normalization import BatchNorm, LogSoftmax, Softmax
@@ -69,6 +70,8 @@ OPERATORS: dict[str, type[Operator]] = {
         CubaLif,
         LeakyIntegrator,
         SigmaDelta,
+        FixedPointLif,
+        FixedPointIntegrator,
         Delay,
         SpikeCount,
         SumOverTime,

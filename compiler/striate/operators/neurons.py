@@ -39,7 +39,7 @@ class IntegrateAndFire(StatefulOperator):
         """The potential, and the steps left to rest."""
         return _potential(inputs[0])
 
-    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
         return _fire(v, v + inputs[0], state["resting"], self.threshold, self.reset, self.refractory)
@@ -84,7 +84,7 @@ class Lif(StatefulOperator):
         """The potential, and the steps left to rest."""
         return _potential(inputs[0])
 
-    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
         charged = keep_after(dt_s, self.tau) * v + inputs[0]
@@ -146,7 +146,7 @@ class CubaLif(StatefulOperator):
         """The current, the potential, and the steps left to rest."""
         return {"u": inputs[0], **_potential(inputs[0])}
 
-    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step: the current first, then the potential with the new current."""
         u = _keep(dt_s, self.tau_current, self.decay_current) * state["u"] + inputs[0]
         v = state["v"]
@@ -193,7 +193,7 @@ class LeakyIntegrator(StatefulOperator):
         """The potential."""
         return {"v": inputs[0]}
 
-    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = keep_after(dt_s, self.tau) * state["v"] + inputs[0]
         return v, {"v": v}
@@ -231,7 +231,7 @@ class SigmaDelta(StatefulOperator):
         """The sum of what came, and the sum of what was sent."""
         return {"s": inputs[0], "sent": inputs[0]}
 
-    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         s = state["s"] + inputs[0]
         change = (np.maximum(s, 0) if self.activation == "relu" else s) - state["sent"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from striate.operators.rules import require
 from striate.operators.schema import Operator
-from striate.tensor import NUMPY, Array, DType, Shape, TensorType
+from striate.tensor import DTYPES, NUMPY, Array, DType, Shape, TensorType
 
 State = Mapping[str, Array]
+_INTEGERS: dict[np.dtype[Any], DType] = {NUMPY[name]: name for name in DTYPES if name not in ("f16", "f32")}
 
 CASE_DT_S = 1e-3
 """The time step that cases are computed with."""
@@ -30,7 +31,7 @@ class StatefulOperator(Operator):
         return inputs[0]
 
     def dtype(self, *inputs: DType) -> DType:
-        """f32 only: the integers of a chip are that chip's."""
+        """f32 only: neurons on integers are operators of their own, see fixed_point.py."""
         require(inputs[0] == "f32", f"{self.name} works on f32, and its operand is {inputs[0]}")
         return inputs[0]
 
@@ -41,13 +42,13 @@ class StatefulOperator(Operator):
     def check_time(self, dt_s: float) -> None:
         """Raises OperatorError where the attributes make no sense at this time step."""
 
-    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float) -> tuple[Array, State]:
+    def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step: operands `[N, *shape]` and the state before -> the result and the state after."""
         raise AssertionError(f"{self.name} states no step")
 
     def reference(self, *inputs: Array, **parameters: Array) -> Array:
         """The first step from rest, with dt = 1 ms; over time, the interpreter applies `step`."""
-        return self.step(inputs, self.at_rest(inputs, self._types(inputs)), CASE_DT_S)[0]
+        return self.step(inputs, self.at_rest(inputs, self._types(inputs)), CASE_DT_S, **parameters)[0]
 
     def at_rest(self, inputs: tuple[Array, ...], types: tuple[TensorType, ...]) -> State:
         """The state before the first step, as precise as the operands."""
@@ -58,7 +59,7 @@ class StatefulOperator(Operator):
         }
 
     def _types(self, inputs: tuple[Array, ...]) -> tuple[TensorType, ...]:
-        return tuple(TensorType("f32", array.shape[1:]) for array in inputs)
+        return tuple(TensorType(_INTEGERS.get(array.dtype, "f32"), array.shape[1:]) for array in inputs)
 
 
 def keep_after(dt_s: float, tau: float) -> float:

@@ -36,7 +36,8 @@ class Option:
 class Request:
     """What a target compiles: the graph in the numbers it asked for, the machine, and its options, all checked.
 
-    `calibration` gives the sample inputs on demand, and raises CompileError where there are none.
+    `calibration` gives the sample inputs on demand, and raises CompileError where there are none. `steps` is how many
+    time steps a sample has, for a network with time (None for others).
     With `build` off no kernels are compiled. `cache` is where built kernels are kept (None: the user's cache).
     """
 
@@ -48,6 +49,7 @@ class Request:
     build: bool = True
     progress: Progress | None = None
     cache: Path | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)

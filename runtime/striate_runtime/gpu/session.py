@@ -32,8 +32,11 @@ _TIMED_REPLAYS = 100
 _LATENCY_NOTE = "median over graph replays, p10 to p90; inputs on the GPU, transfers not counted; a batch's share"
 
 
-def open_gpu(program: Program, fallback: bool, progress: Progress) -> Device:
-    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError."""
+def open_gpu(program: Program, fallback: bool, progress: Progress, threads: int | None = None) -> Device:
+    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError.
+
+    `threads` is moot: the GPU has its own.
+    """
     plan = read_plan(program)
     try:
         driver = open_driver()

@@ -121,6 +121,11 @@ class Numerics(msgspec.Struct, frozen=True):
     synapse_shift_bits: Limit | None = None
 
     @property
+    def slots_of_soft_reset(self) -> int:
+        """How many neuron slots a neuron takes that subtracts its threshold: one where the chip does so by itself."""
+        return 1 if "subtract" in self.reset_native else self.soft_reset_slots.value or 1
+
+    @property
     def membrane_bits_for_weights(self) -> int | None:
         """How many bits a membrane has in units of a weight; None where that is unpublished."""
         shift = self.synapse_shift_bits.value if self.synapse_shift_bits else 0

@@ -123,9 +123,9 @@ class AccountBuilder:
 
     def _slots_of_a_neuron(self) -> Array:
         """How many neuron slots one neuron takes on each core: more where the chip has no subtractive reset."""
-        firing = {p.name for p in self.network.body.populations if p.kind == "integrate_and_fire"}
-        soft = self.chip.numerics.soft_reset_slots.value or 1
-        return np.array([soft if core.population in firing else 1 for core in self.network.body.cores], np.int64)
+        soft = {population.name for population in self.network.body.populations if population.resets_softly}
+        slots = self.chip.numerics.slots_of_soft_reset
+        return np.array([slots if core.population in soft else 1 for core in self.network.body.cores], np.int64)
 
     def _reach(self, projection: Projection, source: Place, target: Place, core: Core) -> tuple[Array, Array, Array]:
         """The source neurons with a synapse on the core, their operations there, and the words those are read from.

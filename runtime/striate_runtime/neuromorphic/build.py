@@ -14,6 +14,7 @@ from striate_runtime.neuromorphic.counts import Mapping
 from striate_runtime.neuromorphic.layout import Place, build_parameters, build_segments, place_populations
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.plain import is_still
+from striate_runtime.neuromorphic.reading import plane_of
 from striate_runtime.neuromorphic.sums import check_overflow
 from striate_runtime.neuromorphic.synapses import Laid, SynapseBuilder
 from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
@@ -72,7 +73,11 @@ def build(network: Network, chip: Chip) -> Built:
                 reset_interval=np.array([p.reset_interval for p in populations], np.int32),
                 reset_offset=np.array([p.reset_offset for p in populations], np.int32),
                 plain=np.array([place.plain for place in places.values()], np.int32),
-                still=np.array([place.plain and is_still(network, place.population) for place in places.values()], np.int32),
+                still=np.array(
+                    [place.plain and is_still(network, place.population) for place in places.values()], np.int32
+                ),
+                subtracts=np.array([-int(p.reset == "subtract") for p in populations], np.int64),
+                refractory=np.array([p.refractory for p in populations], np.int64),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),
@@ -134,7 +139,7 @@ def _output_starts(network: Network) -> tuple[dict[tuple[str, str], int], int]:
     starts: dict[tuple[str, str], int] = {}
     total = 0
     for port, name in network.body.outputs.items():
-        key = name, network.body.reads.get(port, "potential")
+        key = name, plane_of(network.body.reads.get(port, "potential"))
         if key not in starts:
             starts[key] = total
             total += neurons(network.populations[name])

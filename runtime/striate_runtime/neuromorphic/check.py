@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.neuromorphic.native import check_neurons, check_weights, evened
+from striate_runtime.neuromorphic.native import check_neurons, check_silent, check_weights, evened
 from striate_runtime.program import Program, ProgramError
 from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
 
@@ -123,8 +123,9 @@ class Network:
                 set(table) == ports, "inputs", f"are for {sorted(table)}, the program's inputs are {sorted(ports)}"
             )
         for port in program.inputs if self.native else ():
-            timed = port.shape[:1] == (body.steps,)
-            self.check(timed, f"input '{port.name}'", f"has no first dimension of {body.steps} steps: {port.shape}")
+            timed = len(port.shape) >= 1 and 1 <= port.shape[0] <= body.steps
+            message = f"has no first dimension of at most {body.steps} steps: {port.shape}"
+            self.check(timed, f"input '{port.name}'", message)
         self.check(set(body.outputs) == {p.name for p in program.outputs}, "outputs", "are not the program's outputs")
         for name in (*body.inputs.values(), *body.outputs.values()):
             self.check(name in self.populations, "inputs and outputs", f"name population '{name}', which is not there")
@@ -133,8 +134,11 @@ class Network:
             self.check(
                 read is not None and read.kind == "cuba_lif", "reads", f"name '{port}', which is no output of one"
             )
-        only_native = not body.reads and body.sum_bits is None and not body.even_mixed_weights
-        self.check(self.native or only_native, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
+        for port in (*body.read_at, *body.series):
+            self.check(port in body.outputs, "read_at and series", f"name '{port}', which is no output")
+        timed = body.reads or body.read_at or body.series or body.sum_bits is not None or body.even_mixed_weights
+        named = "reads, read_at, series, sum_bits, even_mixed_weights"
+        self.check(self.native or not timed, named, "belong to the native coding")
         injected = {p.name for p in body.populations if p.kind == "input"}
         self.check(injected == set(body.inputs.values()), "inputs", f"feed {sorted(body.inputs.values())}")
 
@@ -147,8 +151,14 @@ class Network:
         if coding == "graded":
             in_time = 0 <= population.fires_at < self.body.steps
             self.check(in_time, place, f"fires at step {population.fires_at} of {self.body.steps}")
+        own = population.reset == "zero" and population.refractory == 0 and population.fires
+        self.check(
+            population.kind == "cuba_lif" or own, place, "has a reset, a rest or a silence that only a cuba_lif has"
+        )
         if population.kind == "cuba_lif":
             check_neurons(self, population)
+            if not population.fires:
+                check_silent(self, population)
         if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
             self.check(population.threshold is not None, place, "has no threshold")
             positive = bool((self.channels_of(population.threshold, population, 1) >= 1).all())

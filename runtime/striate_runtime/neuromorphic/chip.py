@@ -16,13 +16,15 @@ from striate_runtime.hardware import Chip, HardwareError, parse_hardware
 from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import COLUMNS, Counts, Totals, neuron_updates
-from striate_runtime.neuromorphic.native import STATE_BITS
+from striate_runtime.neuromorphic.native import check_chip
+from striate_runtime.neuromorphic.reading import Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
-from striate_runtime.neuromorphic.tables import LANES, new_state
+from striate_runtime.neuromorphic.tables import LANES, State, new_state
+from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
 from striate_runtime.neuromorphic.timing import step_times_ns
 from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
-from striate_runtime.program import Port, Program, ProgramError
+from striate_runtime.program import Program, ProgramError
 from striate_runtime.program.neuromorphic import Population
 
 Array = npt.NDArray[Any]
@@ -31,18 +33,23 @@ _COUNTS_BYTES = 64 << 20
 """Samples are run in pieces whose counts take no more than this."""
 
 
-def open_chip(program: Program, fallback: bool, progress: Progress) -> EmulatedChip:
+def open_chip(program: Program, fallback: bool, progress: Progress, threads: int | None = None) -> EmulatedChip:
     """Build a program's tables. Raises ProgramError or DeviceError. `fallback` is moot: the chip is always emulated."""
     progress("building the chip's tables", 0, 1)
-    chip = EmulatedChip(program, progress)
+    chip = EmulatedChip(program, progress, threads)
     progress("building the chip's tables", 1, 1)
     return chip
 
 
 class EmulatedChip:
-    """A program on an emulated chip. Between samples it keeps nothing: each starts from rest."""
+    """A program on an emulated chip. Between samples it keeps nothing: each starts from rest.
 
-    def __init__(self, program: Program, progress: Progress) -> None:
+    threads: at most so many run samples at once, by default one for each core that the process may use.
+    """
+
+    def __init__(self, program: Program, progress: Progress, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise DeviceError(f"threads must be at least 1, not {threads}")
         try:
             hardware = parse_hardware(program.hardware, f"the hardware in {program.machine}")
         except HardwareError as error:
@@ -52,11 +59,11 @@ class EmulatedChip:
         self.hardware = hardware
         self._program = program
         self._network = Network(program)
-        bits = hardware.numerics.membrane_bits.value
-        if self._network.native and bits not in (STATE_BITS, None):
-            raise DeviceError(f"'{hardware.name}' has {bits}-bit neurons; the native coding's have {STATE_BITS} bits")
+        check_chip(self._network, hardware)
         self._built = build(self._network, hardware)
-        self._state = new_state(self._built.tables, self._built.accumulators, self._built.sums)
+        self._states = [self._new_state()]
+        self._threads = threads or default_threads()
+        self._readings = readings_of(self._network, program.outputs, self._built.output_starts)
         self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
         self._progress = progress
 
@@ -67,27 +74,31 @@ class EmulatedChip:
 
     def run(self, inputs: Table[str, Array]) -> dict[str, Array]:
         """Outputs `[N, *shape]` for inputs `[N, *shape]`."""
-        values = self._injected(inputs)
-        raw, _, _ = self._run(values, (self._network.body.steps,), counting=False)
-        return self._outputs(raw[:, 0], self._network.body.steps)
+        values, steps = self._injected(inputs), self._network.body.steps
+        kept = self._kept((steps,))
+        raw, _, _ = self._run(values, kept, counting=False)
+        return self._outputs(raw, kept, steps)
 
     def run_at_steps(self, inputs: Table[str, Array], steps: Sequence[int]) -> dict[int, dict[str, Array]]:
         """Outputs as they were after each number of steps (1 to the program's), in one pass.
 
         A readout that has listened for only t of its T steps is taken as T / t times what it has heard, plus its bias.
+        Of a port that is read at certain steps, those that come later are taken as the last.
         """
         wanted = sorted(set(steps))
         if not wanted or wanted[0] < 1 or wanted[-1] > self._network.body.steps:
             raise ValueError(f"steps must be among 1..{self._network.body.steps}, not {list(steps)}")
-        raw, _, _ = self._run(self._injected(inputs), tuple(wanted), counting=False)
-        return {step: self._outputs(raw[:, index], step) for index, step in enumerate(wanted)}
+        kept = self._kept(wanted)
+        raw, _, _ = self._run(self._injected(inputs), kept, counting=False)
+        return {step: self._outputs(raw, kept, step) for step in wanted}
 
     def profile(self, inputs: Table[str, Array]) -> tuple[dict[str, Array], Profile]:
         """Outputs, and what computing them took."""
         values = self._injected(inputs)
         steps = self._network.body.steps
-        raw, run, times_us = self._run(values, (steps,), counting=True)
-        return self._outputs(raw[:, 0], steps), self._reporter.profile(run, times_us)
+        kept = self._kept((steps,))
+        raw, run, times_us = self._run(values, kept, counting=True)
+        return self._outputs(raw, kept, steps), self._reporter.profile(run, times_us)
 
     def step_counts(self, inputs: Table[str, Array]) -> tuple[Counts, Counts]:
         """What is counted in each step: counts i64 `[N, steps, cores, COLUMNS]`, neuron updates `[N, steps, cores]`."""
@@ -105,14 +116,16 @@ class EmulatedChip:
         """Every population's value; and over time its spikes, potentials and events, where it fires more than once."""
         values, steps = self._injected(inputs), self._network.body.steps
         watched = copy.copy(self)
-        watched._built, watched._state = make_room(self._built, steps)
+        watched._built, state = make_room(self._built, steps)
+        watched._states, watched._threads = [state], 1
+        rows = steps if self._network.native else 1
         recordings = [
             recorded(
-                watched._run(values[n : n + 1], (*range(1, steps + 1),), counting=False)[0][0],
+                watched._run(values[row : row + rows], (*range(1, steps + 1),), counting=False)[0][0],
                 watched._built,
-                watched._state,
+                state,
             )
-            for n in range(len(values))
+            for row in range(0, len(values), rows)
         ]
         found = check_inputs(self._program.inputs, inputs) | values_of(self._network, watched._built, recordings)
         for port, array in self.run(inputs).items():
@@ -132,20 +145,19 @@ class EmulatedChip:
     def _injected(self, inputs: Table[str, Array]) -> Array:
         """The integers given to the input populations, i32 `[N, input neurons + LANES]`, the last ones spare.
 
-        Under the native coding there is a row for each step of each sample.
+        Under the native coding there is a row for each step of each sample: zeros where a port has no more.
         """
         body, built = self._network.body, self._built
         checked = check_inputs(self._program.inputs, inputs)
         samples, steps = len(next(iter(checked.values()))), body.steps if self._network.native else 1
-        values = np.zeros((samples * steps, built.inputs + LANES), np.int32)
+        values = np.zeros((samples, steps, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
-            scaled = np.rint(array.astype(np.float32) / np.float32(body.input_scale[port]))
-            integers = np.clip(scaled, body.input_low[port], body.input_high[port]).astype(np.int32)
-            rows = integers.reshape(-1, *population.shape).transpose(0, 2, 3, 1)
+            rows = _integers(array, body.input_scale[port], body.input_low[port], body.input_high[port]).reshape(-1, *population.shape).transpose(0, 2, 3, 1)
             start, number = built.input_starts[population.name], neurons(population)
-            values[:, start : start + number] = rows.reshape(-1, number)
-        return values
+            given = rows.reshape(samples, -1, number)
+            values[:, : given.shape[1], start : start + number] = given
+        return values.reshape(samples * steps, -1)
 
     def _run(
         self, values: Array, snapshots: tuple[int, ...], counting: bool, kept: list[Counts] | None = None
@@ -168,17 +180,32 @@ class EmulatedChip:
             part = slice(start, start + piece)
             samples = len(raw[part])
             counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
-            events.run_samples(
-                values[start * rows : (start + piece) * rows],
-                self._built.tables,
-                self._state,
-                self._network.rate,
-                self.membrane_limit,
-                np.array(snapshots, np.int64),
-                raw[part],
-                counts,
-                run.totals.pairs,
-                run.saturation,
+            given, outputs = values[start * rows : (start + piece) * rows], raw[part]
+
+            def kernel(
+                samples: slice,
+                state: State,
+                pairs: Counts,
+                late: Counts,
+                given: Array = given,
+                outputs: Array = outputs,
+                counts: Counts = counts,
+            ) -> None:
+                events.run_samples(
+                    given[samples.start * rows : samples.stop * rows],
+                    self._built.tables,
+                    state,
+                    self._network.rate,
+                    self.membrane_limit,
+                    np.array(snapshots, np.int64),
+                    outputs[samples],
+                    counts[samples],
+                    pairs,
+                    late,
+                )
+
+            run_on_threads(
+                *(kernel, samples, self._states, self._new_state, self._threads, run.totals.pairs, run.saturation)
             )
             if counting:
                 updates = self._updates(counts)
@@ -192,6 +219,9 @@ class EmulatedChip:
         known = [part.sum(1) / 1000 for part in times if part is not None]
         return raw, run, np.concatenate(known) if known else None
 
+    def _new_state(self) -> State:
+        return new_state(self._built.tables, self._built.accumulators, self._built.sums)
+
     @property
     def membrane_limit(self) -> int:
         """The largest |potential| that the chip's neurons hold."""
@@ -203,24 +233,23 @@ class EmulatedChip:
         every_step, passes = policy.neuron_update == "every_step", policy.neuron_passes.value or 1
         return neuron_updates(counts, self._built.mapping, every_step, passes)
 
-    def _outputs(self, raw: Array, step: int) -> dict[str, Array]:
-        """Port -> `[N, *shape]` from raw outputs `[N, output neurons]`, channels last."""
-        ports = {port.name: port for port in self._program.outputs}
-        return {
-            name: self._output(ports[name], population, raw, step)
-            for name, population in self._network.body.outputs.items()
-        }
+    def _kept(self, until: Sequence[int]) -> tuple[int, ...]:
+        """After which steps outputs must be copied, to say what they are on chips that stop after each of `until`."""
+        return tuple(sorted(set[int]().union(*(one.needed(step) for step in until for one in self._readings), until)))
 
-    def _output(self, port: Port, name: str, raw: Array, step: int) -> Array:
-        population = self._network.populations[name]
+    def _outputs(self, raw: Array, kept: Sequence[int], step: int) -> dict[str, Array]:
+        """Port -> `[N, *shape]` after `step` steps, from raw outputs `[N, kept steps, output neurons]`."""
+        return {one.port.name: self._output(one, one.raw(raw, kept, step), step) for one in self._readings}
+
+    def _output(self, reading: Reading, values: Array, step: int) -> Array:
+        population, port = reading.population, reading.port
         channels, height, width = population.shape
-        start = self._built.output_starts[name, self._network.body.reads.get(port.name, "potential")]
-        values = raw[:, start : start + channels * height * width].reshape(-1, height, width, channels)
-        values = self._extrapolated(population, values, step).transpose(0, 3, 1, 2)
+        values = values.reshape(*values.shape[:2], height, width, channels)
+        values = self._extrapolated(population, values, step).transpose(0, 1, 4, 2, 3)
         if population.scale is not None:
             scale = self._program.arrays[population.scale].astype(np.float32).reshape(-1, 1, 1)
             values = values.astype(np.float32) * scale
-        return np.ascontiguousarray(values.reshape(len(raw), *port.shape)).astype(_DTYPES[port.dtype])
+        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(_DTYPES[port.dtype])
 
     def _extrapolated(self, population: Population, values: Array, step: int) -> Array:
         steps = self._network.body.steps
@@ -232,5 +261,15 @@ class EmulatedChip:
         listened = max(1, step - population.fires_at)
         return start + (values - start) * ((steps - population.fires_at) / listened)
 
+
+def _integers(array: Array, scale: float, low: int, high: int) -> Array:
+    """array / scale in f32, rounded to the nearest even, clipped. Small integers of scale 1 are that already."""
+    if array.dtype.kind in "iu" and scale == 1 and max(-low, high) <= _EXACT_IN_F32:
+        limits = np.iinfo(array.dtype)
+        return np.clip(array, max(low, int(limits.min)), min(high, int(limits.max)))
+    return np.clip(np.rint(array.astype(np.float32) / np.float32(scale)), low, high).astype(np.int32)
+
+
+_EXACT_IN_F32 = 1 << 24
 
 _DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}

@@ -15,7 +15,14 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
-from striate_runtime.neuromorphic import events_accounting, events_blocks, events_delivery, events_plain, native, vectors
+from striate_runtime.neuromorphic import (
+    events_accounting,
+    events_blocks,
+    events_delivery,
+    events_plain,
+    native,
+    vectors,
+)
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_accounting import account, count_active
@@ -24,6 +31,7 @@ from striate_runtime.neuromorphic.events_blocks import (
     leak_block,
     ones,
     requantize_block,
+    rest_block,
     trailing_zeros,
 )
 from striate_runtime.neuromorphic.events_delivery import deliver
@@ -63,6 +71,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
         state.potential[:] = tables.initial
         state.current[:] = 0
         state.spike_count[:] = 0
+        state.resting[:] = 0
         taken = 0
         for step in range(counts.shape[1]):
             slot = step % slots
@@ -200,7 +209,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
 def _leak(tables, state, p, start, step, counts, saturation):
     """The same for Loihi's own neurons, apart because they would make the loop of `_fire` a sixth slower for others."""
     populations, segments, parameters = tables.populations, tables.segments, tables.parameters
-    interval = populations.reset_interval[p]
+    interval, subtracts, refractory = populations.reset_interval[p], populations.subtracts[p], populations.refractory[p]
     if interval > 0 and step % interval == populations.reset_offset[p]:
         first, last = populations.neuron[p], populations.neuron[p] + populations.neurons[p]
         state.potential[first:last] = 0
@@ -211,12 +220,21 @@ def _leak(tables, state, p, start, step, counts, saturation):
         active, over = np.int64(0), np.int64(0)
         for i in range(np.int64(0), segments.length[s], np.int64(LANES)):
             neuron = segments.neuron[s] + i
-            masks = leak_block(  # pyright: ignore
-                *(state.accumulator, segments.accumulator[s] + i),
-                *(state.potential, state.current, state.spike_count, neuron),
-                *(parameters.bias, parameters.threshold, parameters.current_kept, parameters.voltage_kept),
-                *(segments.parameter[s] + i, tables.sum_spare, segments.length[s] - i),
-            )
+            if refractory > 0:
+                masks = rest_block(  # pyright: ignore
+                    *(state.accumulator, segments.accumulator[s] + i),
+                    *(state.potential, state.current, state.spike_count, neuron),
+                    *(parameters.bias, parameters.threshold, parameters.current_kept, parameters.voltage_kept),
+                    *(segments.parameter[s] + i, tables.sum_spare, subtracts, segments.length[s] - i),
+                    *(state.resting, refractory),
+                )
+            else:
+                masks = leak_block(  # pyright: ignore
+                    *(state.accumulator, segments.accumulator[s] + i),
+                    *(state.potential, state.current, state.spike_count, neuron),
+                    *(parameters.bias, parameters.threshold, parameters.current_kept, parameters.voltage_kept),
+                    *(segments.parameter[s] + i, tables.sum_spare, subtracts, segments.length[s] - i),
+                )
             active += ones((masks >> LANES) & _MASK)  # pyright: ignore
             over += ones(masks >> (2 * LANES))  # pyright: ignore
             sends = masks & _MASK

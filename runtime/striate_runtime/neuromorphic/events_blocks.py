@@ -68,11 +68,12 @@ def leak_block(
     voltage_kept,
     parameter,
     sum_spare,
+    subtracts,
     number,
 ):
     """As `vectors.leak_block`."""
     state = (accumulator, at, potential, current, spike_count, neuron)
-    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, number)
+    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
     return types.int64(*operands), _emitted_by(vectors.leak_block)
 
 
@@ -94,6 +95,33 @@ def whole_plain_block(typing, sums, at, before, potential, neuron, bias, thresho
 def nothing_new(typing, sums, at, before):
     """As `vectors.nothing_new`."""
     return types.boolean(sums, at, before), _emitted_by(vectors.nothing_new)
+
+
+@intrinsic
+def rest_block(
+    typing,
+    accumulator,
+    at,
+    potential,
+    current,
+    spike_count,
+    neuron,
+    bias,
+    threshold,
+    current_kept,
+    voltage_kept,
+    parameter,
+    sum_spare,
+    subtracts,
+    number,
+    resting,
+    refractory,
+):
+    """As `vectors.rest_block`."""
+    state = (accumulator, at, potential, current, spike_count, neuron)
+    operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
+    rest = (resting, refractory)
+    return types.int64(*operands, *rest), _emitted_by(vectors.rest_block)
 
 
 @intrinsic

@@ -45,10 +45,16 @@ def _add_units(tables, state, j, first_neuron, event_neuron, accumulator):
         _sort(tables, state, j, first_neuron, event_neuron[piece : piece + PIECE])
         for f in range(np.uint64(tables.projections.phases[j])):
             phase = np.uint64(4) * (first_phase + f)
-            first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
+            first, last = (
+                np.uint64(synapses.phase[phase + np.uint64(2)]),
+                np.uint64(synapses.phase[phase + np.uint64(3)]),
+            )
             start = f * np.uint64(PIECE)
             for e in range(start, start + np.uint64(state.ready_count[f])):
-                base, weight = np.int64(state.ready[np.uint64(2) * e]), np.int64(state.ready[np.uint64(2) * e + np.uint64(1)])
+                base, weight = (
+                    np.int64(state.ready[np.uint64(2) * e]),
+                    np.int64(state.ready[np.uint64(2) * e + np.uint64(1)]),
+                )
                 for b in range(first, last):
                     target = base + synapses.block[np.uint64(2) * b]
                     skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]

@@ -111,7 +111,8 @@ def build_parameters(network: Network) -> tuple[Parameters, Array]:
             "voltage_kept": 4096 - network.channels_of(population.voltage_decay, population, 0),
         }
         if population.kind == "cuba_lif":
-            named["threshold"] = named["threshold"] << THRESHOLD_SHIFT
+            fires = np.full(len(named["threshold"]), population.fires)
+            named["threshold"] = np.where(fires, named["threshold"] << THRESHOLD_SHIFT, LARGEST)
         in_range = bool(((named["shift"] >= 0) & (named["shift"] < 63)).all())
         network.check(in_range, f"population '{population.name}'", "a shift is outside 0..62")
         for key, values in named.items():

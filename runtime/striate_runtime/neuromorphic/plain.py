@@ -18,7 +18,8 @@ SHORTEST_ROW = 3
 
 def is_plain(network: Network, population: Population) -> bool:
     """Whether a population's neurons are such, and all that arrives comes in rows of spikes."""
-    if population.kind != "cuba_lif" or population.fires_at != 0:
+    ordinary = population.reset == "zero" and population.refractory == 0 and population.fires_at == 0
+    if population.kind != "cuba_lif" or not ordinary:
         return False
     forgets = (network.channels_of(population.current_decay, population, 0) == 4095).all()
     keeps = (network.channels_of(population.voltage_decay, population, 0) == 0).all()

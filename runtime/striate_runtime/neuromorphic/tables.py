@@ -47,6 +47,9 @@ class Populations(NamedTuple):
     """1 for those of plain.py, whose accumulators are `State.sums`."""
     still: I32
     """1 where such neurons have no bias."""
+    subtracts: I64
+    """-1 where a spike takes the threshold off, 0 where it leaves 0: a mask of what is above the threshold."""
+    refractory: I64
     neuron: I64
     neurons: I64
     segment: I32
@@ -72,7 +75,8 @@ class Segments(NamedTuple):
 class Parameters(NamedTuple):
     """Per-channel numbers, repeated along one row of each population. A neuron with no requantization has shift 0.
 
-    What a decay leaves, `current_kept` and `voltage_kept`, is in 4096ths; a `cuba_lif` has its threshold << 6.
+    What a decay leaves, `current_kept` and `voltage_kept`, is in 4096ths; a `cuba_lif` has its threshold << 6, and the
+    largest number of 32 bits, which no potential reaches, where it does not fire.
     """
 
     bias: I32
@@ -161,7 +165,10 @@ class Tables(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that changes while a sample runs. Events are kept for as many steps as the longest delay."""
+    """Everything that changes while a sample runs. Events are kept for as many steps as the longest delay.
+
+    `resting` is for how many steps more a neuron's potential stays as it is.
+    """
 
     accumulator: I32
     sums: npt.NDArray[np.int16]
@@ -172,6 +179,7 @@ class State(NamedTuple):
     potential: I32
     current: I32
     spike_count: I32
+    resting: I32
     event_neuron: I32
     event_payload: I32
     event_count: I64
@@ -193,6 +201,7 @@ def new_state(tables: Tables, accumulators: int, sums: int) -> State:
         potential=np.zeros(neurons + LANES, np.int32),
         current=np.zeros(neurons + LANES, np.int32),
         spike_count=np.zeros(neurons + LANES, np.int32),
+        resting=np.zeros(neurons + LANES, np.int32),
         event_neuron=np.zeros(slots * neurons, np.int32),
         event_payload=np.zeros(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),

@@ -38,10 +38,15 @@ def make_room(built: Built, steps: int) -> tuple[Built, State]:
     """Tables in which every neuron's potential is an output, and a state that keeps the events of every step."""
     populations = built.tables.populations
     number = len(built.tables.initial) - LANES
-    tables = built.tables._replace(populations=populations._replace(output_start=populations.neuron))
+    states = populations._replace(
+        output_start=populations.neuron,
+        current_start=populations.neuron + number if built.tables.native else np.full_like(populations.neuron, -1),
+        spike_count_start=np.full_like(populations.neuron, -1),
+    )
+    tables = built.tables._replace(populations=states)
     state = new_state(tables, built.accumulators, built.sums)
     slots = max(steps, len(state.event_count))
-    return replace(built, tables=tables, outputs=number), state._replace(
+    return replace(built, tables=tables, outputs=number * (1 + built.tables.native)), state._replace(
         event_neuron=np.zeros(slots * number, np.int32),
         event_payload=np.zeros(slots * number, np.int32),
         event_count=np.zeros((slots, len(populations.kind)), np.int64),
@@ -50,7 +55,7 @@ def make_room(built: Built, steps: int) -> tuple[Built, State]:
 
 def recorded(raw: Array, built: Built, state: State) -> Recording:
     """What a run of one sample left: raw outputs `[steps, planes * neurons]`, of which the second plane is currents."""
-    steps, number = len(raw), built.outputs
+    steps, number = len(raw), len(built.tables.initial) - LANES
     payloads = np.zeros((steps, number), np.int32)
     for step in range(steps):
         for first, events in zip(built.tables.populations.neuron, state.event_count[step], strict=True):

@@ -124,13 +124,15 @@ def leak_block(
     voltage_kept: Value,
     parameter: Value,
     sum_spare: Value,
+    subtracts: Value,
     number: Value,
+    rest: tuple[Value, Value] | None = None,
 ) -> Value:
     """u = wrap(u * current_kept / 4096 + (sum << 6)), v = clip(v * voltage_kept / 4096 + u + bias).
 
-    Those with v > threshold fire. Quotients are rounded towards 0, in i64. The accumulator, and the v of those that
-    fire, become 0; sums lose their upper `sum_spare` of 32 bits. Gives masks: fired, u or v changed, u wrapped or v
-    was clipped.
+    Those with v > threshold fire. Quotients are rounded towards 0, in i64. The accumulator becomes 0, and the v of
+    those that fire, too, or (v - threshold) & `subtracts`; sums lose their upper `sum_spare` of 32 bits. Gives masks:
+    fired, u or v changed, u wrapped or v was clipped. `rest`, where given, is as in `rest_block`.
     """
     valid = _first_lanes(builder, number)
     arrived = _load(builder, accumulator, at, _I32)
@@ -148,15 +150,27 @@ def leak_block(
     clipped = builder.select(builder.icmp_signed("<", driven, least), least, driven)
     clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
     after, next_u = builder.trunc(clipped, _vector(_I32)), builder.trunc(wrapped, _vector(_I32))
-    fires = builder.and_(builder.icmp_signed(">", after, _load(builder, threshold, parameter, _I32)), valid)
-    next_v = builder.select(fires, _zeros(_I32), after)
+    level = _load(builder, threshold, parameter, _I32)
+    fires = builder.and_(builder.icmp_signed(">", after, level), valid)
+    left = builder.and_(builder.sub(after, level), _splat(builder, builder.trunc(subtracts, _I32)))
+    awake = valid
+    if rest is not None:
+        resting, refractory = rest
+        steps = _load(builder, resting, neuron, _I32)
+        awake = builder.icmp_signed("==", steps, _zeros(_I32))
+        after, fires = builder.select(awake, after, v), builder.and_(fires, awake)
+        fewer = builder.select(awake, steps, builder.sub(steps, _splat(builder, _I32(1))))
+        left_to_rest = builder.select(fires, _splat(builder, builder.trunc(refractory, _I32)), fewer)
+        _store(builder, resting, neuron, builder.select(valid, left_to_rest, steps))
+    next_v = builder.select(fires, left, after)
     count = _load(builder, spike_count, neuron, _I32)
     _store(builder, spike_count, neuron, builder.add(count, builder.zext(fires, _vector(_I32))))
     _store(builder, current, neuron, builder.select(valid, next_u, u))
     _store(builder, potential, neuron, builder.select(valid, next_v, v))
     _clear(builder, accumulator, at, arrived, valid)
     changed = builder.or_(builder.icmp_signed("!=", next_u, u), builder.icmp_signed("!=", next_v, v))
-    beyond = builder.or_(builder.icmp_signed("!=", wrapped, given), builder.icmp_signed("!=", clipped, driven))
+    cut = builder.and_(builder.icmp_signed("!=", clipped, driven), awake)
+    beyond = builder.or_(builder.icmp_signed("!=", wrapped, given), cut)
     return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
 
 
@@ -199,6 +213,15 @@ def nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
     """Whether LANES sums and those of the step before are all 0."""
     either = builder.or_(_load(builder, sums, at, _I16), _load(builder, sums, before, _I16))
     return builder.icmp_unsigned("==", builder.bitcast(either, ir.IntType(16 * LANES)), ir.IntType(16 * LANES)(0))
+
+
+def rest_block(builder: Value, *operands: Value) -> Value:
+    """As `leak_block`, with two operands more: `resting` (by neuron) and `refractory`.
+
+    While resting is not 0 it counts down, v stays as it is and nothing fires; those that fire rest for `refractory`.
+    """
+    *common, resting, refractory = operands
+    return leak_block(builder, *common, rest=(resting, refractory))
 
 
 def count_trailing_zeros(builder: Value, mask: Value) -> Value:

@@ -31,7 +31,9 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Of a `cuba_lif`, i32 `[C]`: `current_decay` and `voltage_decay` (0..4095, of 4096), `threshold` (1..131071, of 64).
     Where `reset_interval` is not 0, u and v are set to 0 before the update in every step s with
-    s % reset_interval == reset_offset. A `cuba_lif` may start at `initial`; its u starts at 0.
+    s % reset_interval == reset_offset. A `cuba_lif` may start at `initial`; its u starts at 0. `reset` subtract takes
+    threshold << 6 off v instead of setting it to 0; for `refractory` steps after a spike v stays as it is. With `fires`
+    off it never sends, and has no threshold: a potential that leaks.
     """
 
     name: str
@@ -54,6 +56,14 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reset_interval: int = 0
     reset_offset: int = 0
     full_scale: float | None = None
+    reset: Literal["zero", "subtract"] = "zero"
+    refractory: int = 0
+    fires: bool = True
+
+    @property
+    def resets_softly(self) -> bool:
+        """Whether a spike takes the threshold off its potential."""
+        return self.kind == "integrate_and_fire" or (self.kind == "cuba_lif" and self.reset == "subtract")
 
 
 class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,11 +129,14 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
-    native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads.
+    native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
+    it may have fewer than `steps` of them: nothing is sent in the steps after.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
     Native only. `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
-    `current` u, or its `spike_count`. Where the published simulators of Loihi disagree, the default is what they agree
+    `current` u, its `spike_count`, or its `spikes` in one step. `read_at` says after how many steps a port is read
+    (where it is not named: after all); a port in `series` has a first dimension of T, and gives what was read after
+    each of the T steps up to that. Where the published simulators of Loihi disagree, the default is what they agree
     on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does; `even_mixed_weights` takes
     the lowest bit off the weights of a `dense` projection that has both signs, as the other does.
     """
@@ -139,6 +152,8 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input_low: dict[str, int]
     input_high: dict[str, int]
     uncounted: tuple[str, ...] = ()
-    reads: dict[str, Literal["potential", "current", "spike_count"]] = {}
+    reads: dict[str, Literal["potential", "current", "spike_count", "spikes"]] = {}
+    read_at: dict[str, int] = {}
+    series: tuple[str, ...] = ()
     sum_bits: Literal[21] | None = None
     even_mixed_weights: bool = False

@@ -141,7 +141,7 @@ class Demand:
 
     def of(self, population: Population, block: Block) -> dict[str, int]:
         """Everything but the axons out, by resource."""
-        slots = self.chip.numerics.soft_reset_slots.value or 1
+        slots = self.chip.numerics.slots_of_soft_reset if population.resets_softly else 1
         words, longest, axons, fan = 0, 0, 0, 0
         for projection in self.into[population.name]:
             source = self.shapes[projection.source]
@@ -151,7 +151,7 @@ class Demand:
             axons += self.axons(projection, from_here.positions, from_here.neurons)
             fan += fan_in(projection, source)
         return {
-            "neuron_slots": block.slots * (slots if population.kind == "integrate_and_fire" else 1),
+            "neuron_slots": block.slots * slots,
             "synapse_words": words,
             "words_per_axon": longest,
             "axons_in": axons,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TIME = (
     "integrate_and_fire", "lif", "cuba_lif", "leaky_integrator", "sigma_delta",
-    "delay", "spike_count", "sum_over_time", "last",
+    "fixed_point_lif", "fixed_point_integrator", "delay", "spike_count", "sum_over_time", "last",
 )  # fmt: skip
 """Operators with state."""
 

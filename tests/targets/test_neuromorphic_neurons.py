@@ -1,0 +1,108 @@
+"""The chip's neurons are the operators in integers, bit for bit, whatever they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from striate.operators.fixed_point import FixedPointIntegrator, FixedPointLif, FixedPointNeuron
+from striate.operators.stateful import State
+from striate.tensor import TensorType
+from striate_runtime.device import open_device
+from striate_runtime.hardware import load_hardware
+from striate_runtime.program import Port, Program
+from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Population, Projection
+
+Array = npt.NDArray[Any]
+
+STEPS = 40
+SHAPE = (5, 3, 7)
+
+NEURONS: dict[str, FixedPointNeuron] = {
+    "resets to zero": FixedPointLif(),
+    "resets softly": FixedPointLif("subtract"),
+    "rests": FixedPointLif("zero", 3),
+    "resets softly and rests": FixedPointLif("subtract", 1),
+    "never fires": FixedPointIntegrator(),
+}
+
+
+def drawn(seed: int) -> tuple[Array, dict[str, Array]]:
+    """Sums over time `[T, C, H, W]`, and decays and thresholds that have a register on the chip."""
+    rng = np.random.default_rng(seed)
+    largest = int(rng.choice([3, 200, 5000, 150_000]))
+    x = rng.integers(-largest // 2, largest, (STEPS, *SHAPE)) * (rng.random((STEPS, *SHAPE)) < 0.5)
+    channels = SHAPE[0]
+    return x.astype(np.int32), {
+        "current_decay": rng.choice([1, 400, 4000, 4096], channels).astype(np.int32),
+        "voltage_decay": rng.choice([0, 1, 300, 4095], channels).astype(np.int32),
+        "threshold": rng.integers(1, max(2, largest * 3), channels).clip(1, (1 << 17) - 1).astype(np.int32),
+    }
+
+
+def by_the_operator(neuron: FixedPointNeuron, x: Array, parameters: dict[str, Array]) -> Array:
+    """What it gives in each step."""
+    kept = {role: parameters[role] for role in neuron.parameters(TensorType("i32", SHAPE))}
+    state: State = {name: np.zeros((1, *SHAPE), np.int32) for name in neuron.state(TensorType("i32", SHAPE))}
+    given: list[Array] = []
+    for row in x:
+        y, state = neuron.step((row[None],), state, 0.001, **kept)
+        given.append(y[0])
+    return np.stack(given)
+
+
+def program(neuron: FixedPointNeuron, parameters: dict[str, Array]) -> Program:
+    """x -> y, one to one, on three cores; y gives its spikes, or its potential, in every step."""
+    fires = isinstance(neuron, FixedPointLif)
+    arrays = parameters | {"current_decay": parameters["current_decay"] - 1}
+    y = Population(
+        "y",
+        "y",
+        SHAPE,
+        "cuba_lif",
+        fires_at=1,
+        threshold="threshold" if fires else None,
+        current_decay="current_decay",
+        voltage_decay="voltage_decay",
+        reset="subtract" if isinstance(neuron, FixedPointLif) and neuron.reset == "subtract" else "zero",
+        refractory=neuron.refractory if isinstance(neuron, FixedPointLif) else 0,
+        fires=fires,
+    )
+    body = NeuromorphicBody(
+        coding="native",
+        steps=STEPS + 1,
+        populations=(Population("x", "x", SHAPE, "input"), y),
+        projections=(Projection("xy", "y", "x", "y", "one_to_one"),),
+        cores=tuple(Core(i, "y", (0, 5), (i, i + 1), (0, 7), 0, i, 0, ()) for i in range(3)),
+        inputs={"x": "x"},
+        outputs={"y": "y"},
+        input_scale={"x": 1.0},
+        input_low={"x": -200_000},
+        input_high={"x": 200_000},
+        reads={"y": "spikes" if fires else "potential"},
+        series=("y",),
+    )
+    ports = (Port("x", "i32", (STEPS, *SHAPE)),), (Port("y", "i8" if fires else "i32", (STEPS, *SHAPE)),)
+    text = load_hardware("loihi1_sanafe25").text
+    return Program("neuromorphic", "by hand", "net", *ports, text, msgspec.to_builtins(body), arrays, {})
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", NEURONS)
+def test_a_population_computes_what_the_operator_means(kind: str, seed: int):
+    neuron = NEURONS[kind]
+    x, parameters = drawn(seed)
+    expected = by_the_operator(neuron, x, parameters)
+    with open_device(program(neuron, parameters)) as chip:
+        assert np.array_equal(chip.run({"x": x[None]})["y"][0], expected)
+
+
+def test_what_is_drawn_fires_and_saturates():
+    cases = [by_the_operator(NEURONS["resets softly and rests"], *drawn(seed)) for seed in range(8)]
+    assert all(spikes.any() and not spikes.all() for spikes in cases)
+    held = [by_the_operator(NEURONS["never fires"], *drawn(seed)) for seed in range(8)]
+    assert max(int(abs(v).max()) for v in held) == (1 << 23) - 1
