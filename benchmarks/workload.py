@@ -170,7 +170,9 @@ def main() -> None:
 
 
 def _show(limits: dict[str, float], results: dict[str, Any]) -> None:
-    print(f"{results['spikes_checked']:,} spikes of {sum(int(np.prod(s)) for s in SHAPES):,} neurons are the workload's")
+    print(
+        f"{results['spikes_checked']:,} spikes of {sum(int(np.prod(s)) for s in SHAPES):,} neurons are the workload's"
+    )
     limit = limits["i16_per_second"]
     print(f"limit, a bare scatter loop: {limit / 1e9:.1f} G i16/s, {limits['i32_per_second'] / 1e9:.1f} G i32/s")
     for one in results["batches"]:
@@ -182,7 +184,10 @@ def _show(limits: dict[str, float], results: dict[str, Any]) -> None:
     print(f"two threads: {threads['speed_up']:.2f} times one; end to end {whole['median_s'] * 1e3:.0f} ms")
     if "sanafe" in results:
         sanafe = results["sanafe"]
-        print(f"SANA-FE {sanafe['version']}: building {sanafe['build_s']:.2f} s, running {sanafe['run_s']:.2f} s: ", end="")
+        print(
+            f"SANA-FE {sanafe['version']}: building {sanafe['build_s']:.2f} s, running {sanafe['run_s']:.2f} s: ",
+            end="",
+        )
         print(f"{(sanafe['build_s'] + sanafe['run_s']) / whole['median_s']:.0f} times as long end to end, ", end="")
         print(f"{sanafe['run_s'] / results['batches'][0]['profile_median_s']:.0f} times without building")
 

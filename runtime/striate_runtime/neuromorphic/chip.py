@@ -153,7 +153,11 @@ class EmulatedChip:
         values = np.zeros((samples, steps, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
-            rows = _integers(array, body.input_scale[port], body.input_low[port], body.input_high[port]).reshape(-1, *population.shape).transpose(0, 2, 3, 1)
+            rows = (
+                _integers(array, body.input_scale[port], body.input_low[port], body.input_high[port])
+                .reshape(-1, *population.shape)
+                .transpose(0, 2, 3, 1)
+            )
             start, number = built.input_starts[population.name], neurons(population)
             given = rows.reshape(samples, -1, number)
             values[:, : given.shape[1], start : start + number] = given

@@ -68,7 +68,8 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
         state.sums[:] = 0
         state.event_count[:] = 0
         state.waiting[:] = 0
-        state.potential[:] = tables.initial
+        for n in range(len(tables.initial)):
+            state.potential[n] = tables.initial[n]
         state.current[:] = 0
         state.spike_count[:] = 0
         state.resting[:] = 0
@@ -144,7 +145,8 @@ def _copy(populations, starts, values, row):
         start = starts[p]
         if start >= 0:
             first, number = populations.neuron[p], populations.neurons[p]
-            row[start : start + number] = values[first : first + number]
+            for i in range(number):  # assigning a slice would compile the error message of one that does not fit
+                row[start + i] = values[first + i]
 
 
 # --- function: neurons update and fire ---------------------------------------------------------------------------

@@ -21,7 +21,9 @@ def deliver(tables, state, j, first_neuron, event_neuron, event_payload, step):
     first = np.uint64(first_neuron)
     if projections.mode[j] == ROWS and projections.unit[j] == 1:
         if tables.populations.plain[projections.target[j]] == 1:
-            _add_units(tables, state, j, first, event_neuron, state.sums[step % 2])
+            half = len(state.sums) // 2
+            start = (step % 2) * half
+            _add_units(tables, state, j, first, event_neuron, state.sums[start : start + half])
         else:
             _add_units(tables, state, j, first, event_neuron, state.accumulator)
         return

@@ -26,7 +26,7 @@ def sum_up(tables, state, p, start, step, counts, saturation):
     if interval > 0 and step % interval == populations.reset_offset[p]:
         _reset(populations, segments, state, p, then)
     still = populations.still[p] == 1 and step > 0
-    sums, potential = state.sums.reshape(-1), state.potential
+    sums, potential = state.sums, state.potential
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         before = position
@@ -68,7 +68,7 @@ def copy_currents(tables, state, p, step, row):
     """The currents of population p after `step`: the sums that arrived in it, counted 64 times."""
     segments = tables.segments
     now, _ = _halves(state, step)
-    sums = state.sums.reshape(-1)
+    sums = state.sums
     first = tables.populations.neuron[p]
     for s in range(tables.populations.segment[p], tables.populations.segment[p + 1]):
         for i in range(segments.length[s]):
@@ -78,7 +78,7 @@ def copy_currents(tables, state, p, step, row):
 @_jit
 def _halves(state, step):
     """Where the sums of this step start, and those of the step before, which are the next step's."""
-    half = state.sums.shape[1]
+    half = len(state.sums) // 2
     return (step % 2) * half, (1 - step % 2) * half
 
 
@@ -87,7 +87,7 @@ def _reset(populations, segments, state, p, then):
     """v and u become 0."""
     first = populations.neuron[p]
     state.potential[first : first + populations.neurons[p]] = 0
-    sums = state.sums.reshape(-1)
+    sums = state.sums
     for s in range(populations.segment[p], populations.segment[p + 1]):
         place = then + segments.accumulator[s]
         sums[place : place + segments.length[s]] = 0

@@ -172,7 +172,7 @@ class State(NamedTuple):
 
     accumulator: I32
     sums: npt.NDArray[np.int16]
-    """`[2, accumulators of plain neurons]`: what arrives in even steps, and in odd ones."""
+    """The accumulators of plain neurons, twice: what arrives in even steps, then what arrives in odd ones."""
     ready: I32
     """Events of a piece by phase, base and first weight each, about to be added."""
     ready_count: I64
@@ -195,7 +195,7 @@ def new_state(tables: Tables, accumulators: int, sums: int) -> State:
     slots = int(tables.projections.delay.max(initial=1)) + 1
     return State(
         accumulator=np.zeros(accumulators, np.int32),
-        sums=np.zeros((2, sums), np.int16),
+        sums=np.zeros(2 * sums, np.int16),
         ready=np.zeros(phases * PIECE * 2, np.int32),
         ready_count=np.zeros(phases, np.int64),
         potential=np.zeros(neurons + LANES, np.int32),
