@@ -106,6 +106,10 @@ class Network:
             return self.body.input_low[ports[0]], self.body.input_high[ports[0]]
         return population.low, population.high
 
+    def unit(self, projection: Projection) -> bool:
+        """Whether every event that arrives through it counts its weight once."""
+        return projection.multiplier is None and self.payloads(self.populations[projection.source]) == (0, 1)
+
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
         array = self.arrays[name]

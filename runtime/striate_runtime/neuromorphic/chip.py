@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.device import DeviceError, Progress, check_inputs
+from striate_runtime.device import DeviceError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
 from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.build import build
@@ -22,7 +22,8 @@ from striate_runtime.neuromorphic.messages import messages_of, senders_of
 from striate_runtime.neuromorphic.native import check_chip
 from striate_runtime.neuromorphic.reading import Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
-from striate_runtime.neuromorphic.tables import LANES, new_state
+from striate_runtime.neuromorphic.tables import LANES, State, new_state
+from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
 from striate_runtime.neuromorphic.timing import core_times_ns, link_time_ns, step_times_ns, tick_ns
 from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
@@ -35,10 +36,10 @@ _COUNTS_BYTES = 64 << 20
 """Samples are run in pieces whose counts take no more than this."""
 
 
-def open_chip(program: Program, fallback: bool, progress: Progress, timing: str) -> EmulatedChip:
+def open_chip(program: Program, fallback: bool, progress: Progress, settings: Settings) -> EmulatedChip:
     """Build a program's tables. Raises ProgramError or DeviceError. `fallback` is moot: the chip is always emulated."""
     progress("building the chip's tables", 0, 1)
-    chip = EmulatedChip(program, progress, timing)
+    chip = EmulatedChip(program, progress, settings)
     progress("building the chip's tables", 1, 1)
     return chip
 
@@ -46,23 +47,27 @@ def open_chip(program: Program, fallback: bool, progress: Progress, timing: str)
 class EmulatedChip:
     """A program on an emulated chip. Between samples it keeps nothing: each starts from rest.
 
-    `timing` is the level at which `profile` tells how long a step takes, one of levels.LEVELS.
+    `settings.timing` is the level at which `profile` tells how long a step takes, one of levels.LEVELS.
     """
 
-    def __init__(self, program: Program, progress: Progress, timing: str = "simple") -> None:
+    def __init__(self, program: Program, progress: Progress, settings: Settings) -> None:
+        threads = settings.threads
+        if threads is not None and threads < 1:
+            raise DeviceError(f"threads must be at least 1, not {threads}")
         try:
             hardware = parse_hardware(program.hardware, f"the hardware in {program.machine}")
         except HardwareError as error:
             raise ProgramError(str(error)) from error
         if not isinstance(hardware, Chip):
             raise DeviceError(f"'{hardware.name}' is no neuromorphic chip")
-        check_level(timing, hardware)
-        self.hardware, self.timing = hardware, timing
+        check_level(settings.timing, hardware)
+        self.hardware, self.timing = hardware, settings.timing
         self._program = program
         self._network = Network(program)
         check_chip(self._network, hardware)
         self._built = build(self._network, hardware)
-        self._state = new_state(self._built.tables, self._built.accumulators)
+        self._states = [self._new_state()]
+        self._threads = threads or default_threads()
         self._readings = readings_of(self._network, program.outputs, self._built.output_starts)
         self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
         self._progress = progress
@@ -120,13 +125,14 @@ class EmulatedChip:
         """Every population's value; and over time its spikes, potentials and events, where it fires more than once."""
         values, steps = self._injected(inputs), self._network.body.steps
         watched = copy.copy(self)
-        watched._built, watched._state = make_room(self._built, steps)
+        watched._built, state = make_room(self._built, steps)
+        watched._states, watched._threads = [state], 1
         rows = steps if self._network.native else 1
         recordings = [
             recorded(
                 watched._run(values[row : row + rows], (*range(1, steps + 1),), counting=False)[0][0],
                 watched._built,
-                watched._state,
+                state,
             )
             for row in range(0, len(values), rows)
         ]
@@ -156,9 +162,11 @@ class EmulatedChip:
         values = np.zeros((samples, steps, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
-            scaled = np.rint(array.astype(np.float32) / np.float32(body.input_scale[port]))
-            integers = np.clip(scaled, body.input_low[port], body.input_high[port]).astype(np.int32)
-            rows = integers.reshape(-1, *population.shape).transpose(0, 2, 3, 1)
+            rows = (
+                _integers(array, body.input_scale[port], body.input_low[port], body.input_high[port])
+                .reshape(-1, *population.shape)
+                .transpose(0, 2, 3, 1)
+            )
             start, number = built.input_starts[population.name], neurons(population)
             given = rows.reshape(samples, -1, number)
             values[:, : given.shape[1], start : start + number] = given
@@ -183,18 +191,34 @@ class EmulatedChip:
             samples = len(raw[part])
             counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
             sent = np.zeros((samples, steps, pairs), np.int32)
-            events.run_samples(
-                values[start * rows : (start + piece) * rows],
-                self._built.tables,
-                self._state,
-                self._network.rate,
-                self.membrane_limit,
-                np.array(snapshots, np.int64),
-                raw[part],
-                counts,
-                run.totals.pairs,
-                sent,
-                run.saturation,
+            given, outputs = values[start * rows : (start + piece) * rows], raw[part]
+
+            def kernel(
+                samples: slice,
+                state: State,
+                totals: Counts,
+                late: Counts,
+                given: Array = given,
+                outputs: Array = outputs,
+                counts: Counts = counts,
+                sent: Array = sent,
+            ) -> None:
+                events.run_samples(
+                    given[samples.start * rows : samples.stop * rows],
+                    self._built.tables,
+                    state,
+                    self._network.rate,
+                    self.membrane_limit,
+                    np.array(snapshots, np.int64),
+                    outputs[samples],
+                    counts[samples],
+                    totals,
+                    sent[samples],
+                    late,
+                )
+
+            run_on_threads(
+                *(kernel, samples, self._states, self._new_state, self._threads, run.totals.pairs, run.saturation)
             )
             if counting:
                 self._add(run, counts, sent)
@@ -230,7 +254,8 @@ class EmulatedChip:
         chip, steps, mapping = self.hardware, self._network.body.steps, self._built.mapping
         rows = steps if self._network.native else 1
         watched, senders = copy.copy(self), senders_of(self._built)
-        watched._built, watched._state = make_room(self._built, steps)
+        watched._built, state = make_room(self._built, steps)
+        watched._states, watched._threads = [state], 1
         watched._progress = _silent
         times = np.zeros((run.totals.samples, steps))
         for n in range(len(times)):
@@ -239,7 +264,7 @@ class EmulatedChip:
             watched._run(values[n * rows : (n + 1) * rows], (), counting=True, kept=kept)
             counts = kept[0]
             updates = self._updates(counts)
-            messages = messages_of(self._built, senders, watched._state, counts[0], updates[0], chip)
+            messages = messages_of(self._built, senders, state, counts[0], updates[0], chip)
             done_ns, held_ns = level_steps_ns(level, messages, self._network.body.cores, chip).T
             run.held_ns[level] = run.held_ns.get(level, 0.0) + float(held_ns.sum())
             run.late.add_level(level, done_ns, chip)
@@ -247,6 +272,9 @@ class EmulatedChip:
             times[n] = done_ns + (barrier_ns(mapping.tiles, chip, mapping.chips).value or 0.0) if tick is None else tick
         self._progress(f"timing '{level}', message by message", len(times), len(times))
         return times
+
+    def _new_state(self) -> State:
+        return new_state(self._built.tables, self._built.accumulators, self._built.sums)
 
     @property
     def membrane_limit(self) -> int:
@@ -291,5 +319,15 @@ class EmulatedChip:
 def _silent(what: str, done: int, total: int) -> None:
     """Progress of a part, which the whole's stands for."""
 
+
+def _integers(array: Array, scale: float, low: int, high: int) -> Array:
+    """array / scale in f32, rounded to the nearest even, clipped. Small integers of scale 1 are that already."""
+    if array.dtype.kind in "iu" and scale == 1 and max(-low, high) <= _EXACT_IN_F32:
+        limits = np.iinfo(array.dtype)
+        return np.clip(array, max(low, int(limits.min)), min(high, int(limits.max)))
+    return np.clip(np.rint(array.astype(np.float32) / np.float32(scale)), low, high).astype(np.int32)
+
+
+_EXACT_IN_F32 = 1 << 24
 
 _DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}

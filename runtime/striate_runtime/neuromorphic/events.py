@@ -15,12 +15,18 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
-from striate_runtime.neuromorphic import events_accounting, events_blocks, native, vectors
+from striate_runtime.neuromorphic import (
+    events_accounting,
+    events_blocks,
+    events_delivery,
+    events_plain,
+    native,
+    vectors,
+)
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_accounting import account, count_active
 from striate_runtime.neuromorphic.events_blocks import (
-    add_block,
     integrate_block,
     leak_block,
     ones,
@@ -28,10 +34,15 @@ from striate_runtime.neuromorphic.events_blocks import (
     rest_block,
     trailing_zeros,
 )
-from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, MAXIMA, READOUT, ROWS
+from striate_runtime.neuromorphic.events_delivery import deliver
+from striate_runtime.neuromorphic.events_plain import copy_currents, sum_up
+from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, READOUT
 
 _MASK = (1 << LANES) - 1
-_COMPILED_FROM = (counts_columns, events_accounting, events_blocks, native, tables_layout, vectors)
+_COMPILED_FROM = (
+    *(counts_columns, events_accounting, events_blocks, events_delivery, events_plain),
+    *(native, tables_layout, vectors),
+)
 _jit = njit(nogil=True, error_model="numpy")
 
 
@@ -55,9 +66,11 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     rows = inputs.shape[0] // counts.shape[0]
     for sample in range(counts.shape[0]):
         state.accumulator[:] = 0
+        state.sums[:] = 0
         state.event_count[:] = 0
         state.waiting[:] = 0
-        state.potential[:] = tables.initial
+        for n in range(len(tables.initial)):
+            state.potential[n] = tables.initial[n]
         state.current[:] = 0
         state.spike_count[:] = 0
         state.resting[:] = 0
@@ -74,13 +87,15 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     end = start + state.event_count[sent % slots, source]
                     payloads = state.event_payload[start:end]
                     state.waiting[projections.target[j]] = 1
-                    _deliver(tables, j, first, state.event_neuron[start:end], payloads, state.accumulator)
+                    deliver(tables, state, j, first, state.event_neuron[start:end], payloads, step)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
                 if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
                     row = counts[sample, step]
-                    if populations.kind[p] == CUBA_LIF:
+                    if populations.plain[p] == 1:
+                        end = sum_up(tables, state, p, start, step, row, saturation)
+                    elif populations.kind[p] == CUBA_LIF:
                         end = _leak(tables, state, p, start, step, row, saturation)
                     else:
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
@@ -94,7 +109,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         kept = pair_sent[sample]
                         account(tables, j, events, state.pair_step, step, counts[sample], pair_totals, kept)
             while taken < len(snapshots) and snapshots[taken] == step + 1:
-                _copy_outputs(populations, state, outputs[sample, taken])
+                _copy_outputs(tables, state, step, outputs[sample, taken])
                 taken += 1
 
 
@@ -119,10 +134,14 @@ def _stamp():
 
 
 @_jit
-def _copy_outputs(populations, state, row):
+def _copy_outputs(tables, state, step, row):
+    populations = tables.populations
     _copy(populations, populations.output_start, state.potential, row)
     _copy(populations, populations.current_start, state.current, row)
     _copy(populations, populations.spike_count_start, state.spike_count, row)
+    for p in range(len(populations.kind)):
+        if populations.plain[p] == 1 and populations.current_start[p] >= 0:
+            copy_currents(tables, state, p, step, row[populations.current_start[p] :])
 
 
 @_jit
@@ -131,42 +150,8 @@ def _copy(populations, starts, values, row):
         start = starts[p]
         if start >= 0:
             first, number = populations.neuron[p], populations.neurons[p]
-            row[start : start + number] = values[first : first + number]
-
-
-# --- function: events arrive ---------------------------------------------------------------------------------------
-
-
-@_jit
-def _deliver(tables, j, first_neuron, event_neuron, event_payload, accumulator):
-    """Add (or, for a maximum, compare) what the events of one population bring along projection j."""
-    projections, synapses = tables.projections, tables.synapses
-    mode = projections.mode[j]
-    rescale, rescales = np.int64(projections.rescale[j]), np.int64(projections.rescales[j])
-    table = projections.table[j] - first_neuron
-    for e in range(len(event_neuron)):
-        payload = np.int64(event_payload[e])
-        if rescales > 0:
-            channel = rescale + (event_neuron[e] - first_neuron) % rescales
-            shift = projections.shift[channel]
-            payload = (payload * projections.multiplier[channel] + (np.int64(1) << (shift - 1))) >> shift
-        at = table + event_neuron[e]
-        base = np.int64(synapses.base[at])
-        weight = np.int64(synapses.weight[at])
-        phase = synapses.phase[at]
-        for r in range(synapses.run[phase], synapses.run[phase + 1]):
-            target = base + synapses.run_offset[r]
-            first = weight + synapses.run_weight[r]
-            if mode == ROWS:
-                for block in range(np.int64(synapses.run_blocks[r])):
-                    skip = np.int64(block * LANES)
-                    add_block(accumulator, target + skip, synapses.weights, first + skip, payload)  # pyright: ignore
-            elif mode == MAXIMA:
-                arrived = np.int32(payload * synapses.weights[first])
-                if arrived > accumulator[target]:
-                    accumulator[target] = arrived
-            else:
-                accumulator[target] += np.int32(payload * synapses.weights[first])
+            for i in range(number):  # assigning a slice would compile the error message of one that does not fit
+                row[start + i] = values[first + i]
 
 
 # --- function: neurons update and fire ---------------------------------------------------------------------------

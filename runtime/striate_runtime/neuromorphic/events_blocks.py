@@ -32,6 +32,12 @@ def add_block(typing, accumulator, at, weights, first, payload):
 
 
 @intrinsic
+def add_unit_block(typing, accumulator, at, weights, first):
+    """As `vectors.add_unit_block`."""
+    return types.void(accumulator, at, weights, first), _emitted_by(vectors.add_unit_block)
+
+
+@intrinsic
 def integrate_block(typing, given, at, potential, neuron, bias, threshold, parameter, limit, clear, number):
     """As `vectors.integrate_block`."""
     operands = (given, at, potential, neuron, bias, threshold, parameter, limit, clear, number)
@@ -69,6 +75,26 @@ def leak_block(
     state = (accumulator, at, potential, current, spike_count, neuron)
     operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
     return types.int64(*operands), _emitted_by(vectors.leak_block)
+
+
+@intrinsic
+def plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter, number):
+    """As `vectors.plain_block`."""
+    operands = (sums, at, before, potential, neuron, bias, threshold, parameter, number)
+    return types.int64(*operands), _emitted_by(vectors.plain_block)
+
+
+@intrinsic
+def whole_plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter):
+    """As `vectors.plain_block`, where all lanes are neurons."""
+    operands = (sums, at, before, potential, neuron, bias, threshold, parameter)
+    return types.int64(*operands), _emitted_by(vectors.plain_block)
+
+
+@intrinsic
+def nothing_new(typing, sums, at, before):
+    """As `vectors.nothing_new`."""
+    return types.boolean(sums, at, before), _emitted_by(vectors.nothing_new)
 
 
 @intrinsic

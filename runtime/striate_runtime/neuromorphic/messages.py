@@ -120,9 +120,12 @@ def _of_step(built: Built, senders: Senders, state: State, step: int, cores: int
         nth = _nth_of(core)
         spikes += np.bincount(core, minlength=cores + 1)
         for j in range(populations.projection[p], populations.projection[p + 1]):
-            at = projections.entry[j] - populations.neuron[p] + fired
-            entries, event = _spread(accounts.first[at], accounts.first[at + 1])
-            pair, operations, words = accounts.entries[entries].T.astype(np.int64)
+            local = fired - populations.neuron[p]
+            spans = accounts.span.reshape(-1, 5)[accounts.span_of[projections.entry[j] + local]].astype(np.int64)
+            begins, _, pairs, reached, held = spans.T
+            entries, event = _spread(held + (local - begins) * reached, reached)
+            pair = accounts.span_pair[_spread(pairs, reached)[0]]
+            operations, words = accounts.entries.reshape(-1, 2)[entries].T.astype(np.int64)
             rows = np.zeros((len(pair), COLUMNS), np.int64)
             rows[:, MESSAGES_IN], rows[:, WORDS] = 1, words
             rows[np.arange(len(pair)), SYNOPS_DENSE + accounts.pair_format[pair]] = operations
@@ -143,8 +146,7 @@ def _nth_of(core: Array) -> Array:
     return nth
 
 
-def _spread(first: Array, last: Array) -> tuple[Array, Array]:
-    """The numbers of all ranges `first : last`, one range after the other, and which range each is of."""
-    length = last - first
+def _spread(first: Array, length: Array) -> tuple[Array, Array]:
+    """The numbers of all ranges from `first` on, one range after the other, and which range each is of."""
     which = np.repeat(np.arange(len(length)), length)
     return np.arange(len(which)) - (np.cumsum(length) - length)[which] + first[which], which

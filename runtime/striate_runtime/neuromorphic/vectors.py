@@ -31,6 +31,16 @@ def add_block(builder: Value, accumulator: Value, at: Value, weights: Value, fir
     _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), product))
 
 
+def add_unit_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value) -> None:
+    """accumulator[at + i] += weights[first + i], for accumulators of 32 or 16 bits."""
+    element = accumulator.type.pointee
+    row = _load(builder, weights, first, _I16)
+    if element != _I16:
+        row = builder.sext(row, _vector(element))
+    total = builder.add(_load(builder, accumulator, at, element), row)
+    builder.store(total, _pointer(builder, accumulator, at, element), align=element.width // 8)
+
+
 def integrate_block(
     builder: Value,
     given: Value,
@@ -164,6 +174,47 @@ def leak_block(
     return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
 
 
+def plain_block(
+    builder: Value,
+    sums: Value,
+    at: Value,
+    before: Value,
+    potential: Value,
+    neuron: Value,
+    bias: Value,
+    threshold: Value,
+    parameter: Value,
+    number: Value | None = None,
+) -> Value:
+    """v = clip(v + (sums[at + i] << 6) + bias); those with v > threshold fire, and their v becomes 0.
+
+    sums[before + i], the sums of the step before, become 0. Without `number`, all lanes are neurons. Gives masks:
+    fired, u or v changed, v was clipped. |v| < 2^23, |sum << 6| <= 2^21 and |bias| < 2^19 add up to less than 2^24.
+    """
+    valid = ir.Constant(_vector(_BIT), [1] * LANES) if number is None else _first_lanes(builder, number)
+    given, old = _load(builder, sums, at, _I16), _load(builder, sums, before, _I16)
+    v = _load(builder, potential, neuron, _I32)
+    u = builder.shl(builder.sext(given, _vector(_I32)), _constant(SUM_SHIFT))
+    driven = builder.add(builder.add(v, u), _load(builder, bias, parameter, _I32))
+    most, least = _constant((1 << (STATE_BITS - 1)) - 1), _constant(1 - (1 << (STATE_BITS - 1)))
+    clipped = builder.select(builder.icmp_signed("<", driven, least), least, driven)
+    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
+    fires = builder.and_(builder.icmp_signed(">", clipped, _load(builder, threshold, parameter, _I32)), valid)
+    after = builder.select(fires, _zeros(_I32), clipped)
+    _store(builder, potential, neuron, builder.select(valid, after, v))
+    kept = builder.select(valid, _zeros(_I16), old)
+    builder.store(kept, _pointer(builder, sums, before, _I16), align=2)
+    changed = builder.or_(builder.icmp_signed("!=", given, old), builder.icmp_signed("!=", after, v))
+    beyond = builder.icmp_signed("!=", clipped, driven)
+    return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
+
+
+def nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
+    """Whether LANES sums and those of the step before are all 0."""
+    either = builder.or_(_load(builder, sums, at, _I16), _load(builder, sums, before, _I16))
+    return builder.icmp_unsigned("==", builder.bitcast(either, ir.IntType(16 * LANES)), ir.IntType(16 * LANES)(0))
+
+
 def rest_block(builder: Value, *operands: Value) -> Value:
     """As `leak_block`, with two operands more: `resting` (by neuron) and `refractory`.
 
@@ -197,6 +248,10 @@ def _vector(element: ir.IntType) -> ir.VectorType:
 
 def _zeros(element: ir.IntType) -> Value:
     return ir.Constant(_vector(element), [0] * LANES)
+
+
+def _constant(number: int) -> Value:
+    return ir.Constant(_vector(_I32), [number] * LANES)
 
 
 def _splat(builder: Value, scalar: Value) -> Value:
