@@ -13,8 +13,10 @@ from conftest import ROOT, Striate
 
 from striate.data import load_arrays, load_labels
 from striate.graph import Graph
-from striate.interpreter import interpret_all
-from striate.pipeline import read
+from striate.interpreter import interpret, interpret_all
+from striate.language import parse_machine
+from striate.pipeline import lower, read
+from striate_runtime import open_device
 
 NMNIST = ROOT / "examples" / "nmnist"
 RECORDINGS = ROOT.parent / "shared" / "data" / "events" / "nmnist_train1000.npz"
@@ -113,3 +115,14 @@ def test_held_out_recordings_are_told_apart_with_few_spikes(frames: Path, stage:
     values = interpret_all(graph, arrays, keep={"conv1", "conv2", scores})
     assert np.count_nonzero(values[scores].argmax(1) == labels) >= RIGHT
     assert sum(int(np.count_nonzero(values[layer])) for layer in ("conv1", "conv2")) / 200 <= SPIKES
+
+
+@needs_recordings
+@pytest.mark.parametrize("machine", ["loihi2(coding=native)", "loihi1(coding=native)"])
+def test_the_chip_answers_as_the_integer_network_bit_for_bit(frames: Path, machine: str) -> None:
+    compilation = read(NMNIST / "nmnist.striate", calibration=frames / "nmnist_calibration.npz")
+    arrays = load_arrays(frames / "nmnist_test.npz", compilation.graph.inputs, compilation.graph.dt_s)
+    few = {name: array[:10] for name, array in arrays.items()}
+    truth = interpret(compilation.quantized, few)["scores"]
+    with open_device(lower(compilation, parse_machine(machine))) as device:
+        assert np.array_equal(device.run(few)["scores"], truth)

@@ -218,7 +218,7 @@ def followed(net: Net, values: Array, text: str | None = None) -> tuple[Emulated
     assert isinstance(device, EmulatedChip)
     counts, updates = device.step_counts({"x": values[None].astype(np.float32)})
     built, state = make_room(device._built, net.steps)  # pyright: ignore[reportPrivateUsage]
-    device._built, device._state = built, state  # pyright: ignore[reportPrivateUsage]
+    device._built, device._states = built, [state]  # pyright: ignore[reportPrivateUsage]
     device.step_counts({"x": values[None].astype(np.float32)})
     messages = messages_of(built, senders_of(built), state, counts[0], updates[0], device.hardware)
     return device, counts[0], updates[0], messages

@@ -1,4 +1,4 @@
-"""Every operator's cases in both codings: encoded and right, or refused and listed in NOT_YET."""
+"""Every operator's cases in every coding: encoded and right, or refused and listed in NOT_YET."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from striate.operators import OPERATORS
 from striate.operators.quantized import Requantize
 from striate.operators.schema import Case
 from striate.targets.neuromorphic import compile_for_neuromorphic
+from striate.targets.neuromorphic.compile import Coding
 from striate.targets.neuromorphic.not_yet import NOT_YET, document
 from striate.tensor import Array, TensorType
 from striate_runtime.device import open_device
@@ -23,6 +24,8 @@ MAPPING = Path(__file__).parents[2] / "spec" / "mapping.md"
 STEPS = 256
 RATE_TOLERANCE = 0.03
 """Of the largest value, at 256 steps: one spike in 256, and weights of 8 bits."""
+
+CODINGS: dict[str, Coding] = {"graded": "graded", "rate": "rate", "delta": "delta"}
 
 Applied = tuple[Graph, dict[str, Array]]
 
@@ -67,8 +70,8 @@ def lowered(coding: str, case: Case) -> tuple[Array, Array] | None:
     try:
         program = compile_for_neuromorphic(
             graph,
-            coding="rate" if coding == "rate" else "graded",
-            steps=STEPS,
+            coding=CODINGS[coding],
+            steps=STEPS if coding == "rate" else len(next(iter(inputs.values()))),
             hardware=load_hardware("loihi2"),
             machine=coding,
             calibration=inputs if coding == "rate" else None,
@@ -77,12 +80,15 @@ def lowered(coding: str, case: Case) -> tuple[Array, Array] | None:
     except CompileError as error:
         codes = {diagnostic.code for diagnostic in error.diagnostics}
         return None if codes == {"cannot-lower"} else pytest.fail(str(error))
+    wanted = interpret(graph, inputs)["out"]
     with open_device(program) as chip:
-        return chip.run(inputs)["out"], interpret(graph, inputs)["out"]
+        if coding == "delta":
+            return chip.run({name: array[None] for name, array in inputs.items()})["out"][0], wanted
+        return chip.run(inputs)["out"], wanted
 
 
 def cases_of(coding: str, name: str) -> list[Case]:
-    """The cases that the coding is about: `rate` takes f32; `graded` integers, and floats that become integers."""
+    """The cases that the coding is about: `rate` takes f32; the others integers, and floats that become integers."""
     cases = [case for case in OPERATORS[name].cases() if case.inputs]
     if coding == "rate":
         return [case for case in cases if all(t.dtype == "f32" for t in case.inputs)]
@@ -90,17 +96,18 @@ def cases_of(coding: str, name: str) -> list[Case]:
     return cases if name == "quantize" else integers
 
 
+@pytest.mark.parametrize("coding", ["graded", "delta"])
 @pytest.mark.parametrize("name", sorted(OPERATORS))
-def test_graded_equals_the_reference_or_is_listed_as_not_yet(name: str) -> None:
+def test_exact_codings_equal_the_reference_or_are_listed_as_not_yet(name: str, coding: str) -> None:
     refused = 0
-    for case in cases_of("graded", name):
-        result = lowered("graded", case)
+    for case in cases_of(coding, name):
+        result = lowered(coding, case)
         if result is None:
             refused += 1
             continue
         got, wanted = result
         np.testing.assert_array_equal(got.astype(wanted.dtype), wanted, err_msg=f"{name}: {case.note}")
-    listed = ("graded", name) in NOT_YET
+    listed = (coding, name) in NOT_YET
     assert refused == 0 or listed, f"{refused} cases of {name} are refused, and NOT_YET does not say why"
 
 
@@ -130,7 +137,7 @@ def _is_refused(coding: str, case: Case) -> bool:
     try:
         compile_for_neuromorphic(
             graph,
-            coding="rate" if coding == "rate" else "graded",
+            coding=CODINGS[coding],
             steps=1,
             hardware=load_hardware("loihi2"),
             machine=coding,

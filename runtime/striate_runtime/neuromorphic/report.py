@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,9 +88,15 @@ class Reporter:
         """The links of the mesh that any pair of cores uses."""
         return links_of(self.network.body.cores, self.mapping)
 
+    @property
+    def _frames(self) -> int:
+        """How many frames a run's sample has: each counts as a sample of the profile."""
+        return self.program.inputs[0].shape[0] if self.network.body.coding == "delta" else 1
+
     def profile(self, run: Run, finer: Table[str, npt.NDArray[Any] | None]) -> Profile:
         """The profile of a run. finer: level -> each step's duration `[N, steps]`, the last of which is the latency."""
         mapping, chip, network = self.mapping, self.chip, self.network
+        run = replace(run, totals=replace(run.totals, samples=run.totals.samples * self._frames))
         levels = {
             level: self._latency(run, level, step_ns) for level, step_ns in {"simple": run.step_ns, **finer}.items()
         }
@@ -146,7 +152,8 @@ class Reporter:
         missing = untimed(run.totals.cores.sum(0), chip, mapping.tiles, mapping.chips)
         unknown = f"what has no published time ({', '.join(missing)})"
         without = [*left_out(level, chip, bool(mapping.pair_crossings.any())), *([unknown] if missing else [])]
-        note = "mean over samples" + (f"; without {' and '.join(without)}" if without else "")
+        note = "; ".join(("mean over samples", *_streams(self.network, self._frames)))
+        note += f"; without {' and '.join(without)}" if without else ""
         if run.held_ns.get(level):
             note += f"; senders stand still for {quantity.duration(run.held_ns[level] / samples / 1000)} in all"
         if step_ns is None:
@@ -157,7 +164,7 @@ class Reporter:
             source = f"{_SOURCES[level]} and barrier ({barrier.value} ns) of each step"
         elif missing:
             note += "; whether all work fits into a tick cannot be told"
-        return Figure(float(step_ns.sum(1).mean()) / 1000, "emulated", source=f"{source}, {chip.name}", note=note)
+        return Figure(float(step_ns.sum()) / samples / 1000, "emulated", source=f"{source}, {chip.name}", note=note)
 
     def _core_rows(self, totals: Totals) -> Rows:
         """Counts per sample, a row per core; messages injected from outside count where they arrive."""
@@ -190,6 +197,15 @@ class Reporter:
         by_pair[:, CHIP_CROSSINGS] = sent * mapping.pair_crossings
         np.add.at(rows, self.pair_layer, by_pair)
         return rows / totals.samples
+
+
+def _streams(network: Network, frames: int) -> tuple[str, ...]:
+    """What a sample is under the coding delta."""
+    if network.body.coding != "delta":
+        return ()
+    steps = network.body.steps
+    whole = f"one of {frames} frames that follow each other without a pause, and take {steps} steps in all"
+    return (f"a sample is {whole}: no time from a frame to its answer",)
 
 
 def _named(row: list[float]) -> dict[str, float]:
