@@ -51,6 +51,10 @@ Gather = Callable[[Array, Replant], Sum]
 COUNTED_ONCE = "an input number is injected as one event, whatever it is; {title} would take as many spikes as it says"
 
 
+class ScatteredNumbersError(Exception):
+    """An input is rearranged, and its numbers cannot be relayed."""
+
+
 class Native:
     """Encodes one integer graph with time, for samples of `steps` steps."""
 
@@ -182,18 +186,27 @@ class Native:
         )
 
     def _by_delay(self, node: Node, gather: Gather) -> Sum:
-        """A sum of codes that may be differently old: one set of synapses for each delay."""
+        """A sum of codes that may be differently old: one set of synapses for each delay.
+
+        Where an operand is rearranged so that no channel is an image any more, relays put it in order; of an input's
+        numbers, which no neuron can send on, every synapse is stored by itself.
+        """
         codes = self._codes(node.inputs[0])
         total: Sum | None = None
         for delay in delays_of(codes):
             planted: list[str] = []
 
             def plant(_: Node, neurons: Array, delay: int = delay, planted: list[str] = planted) -> Array:
+                if not self.neurons.are_spikes(neurons):
+                    raise ScatteredNumbersError
                 copy = copy_of(self.encoding, node.name, neurons, neurons.shape)
                 planted.append(self.neurons.relay(at_delay(copy, delay), f"{node.name}.copied", node.name))
                 return self.encoding.neurons(planted[0], neurons.shape)
 
-            part = gather(masked(codes, delay), plant)
+            try:
+                part = gather(masked(codes, delay), plant)
+            except ScatteredNumbersError:
+                part = mapped_sum(self.encoding, self.graph, node, masked(codes, delay))
             part = part if planted else at_delay(part, delay)
             total = part if total is None else replace(total, synapses=total.synapses + part.synapses)
         assert total is not None, "a tensor has at least one delay"

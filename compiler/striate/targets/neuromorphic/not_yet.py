@@ -38,7 +38,10 @@ _PRODUCT = "a neuron adds up weighted events; it does not multiply two activatio
 _HOST = "it compares or normalises a whole layer, which takes the host; leave it out and apply it to the outputs"
 _CONSTANT = "a constant that is no layer's bias would need neurons that send it"
 _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
-_TIME = "networks with time run in the interpreter only; no coding maps their neurons to a chip yet"
+_TIME = "it works over time, which is what 'native' is for"
+_ISLAND = "it computes in floats, and between two sets of weights only neurons can stand; apply it to the outputs"
+_CHANGES = "a neuron of Loihi sends 1, not how much its value has changed"
+_REPEATED = "an operand that is repeated along a dimension would be sent again for each of its places"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
 
 _NO_CHANGE = "a maximum needs each value where it is taken, and only changes arrive there; use avg_pool2d"
@@ -71,11 +74,31 @@ _ALL = {
     "pad": FILLED,
 }
 
+_NATIVE = {
+    **dict.fromkeys((*_CURVES, "relu", "relu6", "clip", "lookup", "div", "reduce_mean"), _ISLAND),
+    **dict.fromkeys(("softmax", "log_softmax", "argmax", "reduce_max"), _HOST),
+    **dict.fromkeys(("mul", "matmul"), _PRODUCT),
+    **dict.fromkeys(("add", "sub"), _REPEATED),
+    **dict.fromkeys(("avg_pool2d", "adaptive_avg_pool2d"), "where windows count different numbers of places"),
+    "batch_norm": "it was not folded into a convolution or linear layer before it",
+    "constant": _CONSTANT,
+    "flatten": MOVED_SUM + "; spikes are rearranged for nothing",
+    "linear": ROWS,
+    "max_pool2d": "the largest of several numbers is not a sum of events; of spikes it is encoded",
+    "pad": FILLED,
+    "reduce_sum": "a sum that is no layer of weights; use avg_pool2d or linear",
+    "requantize": "a neuron multiplies spikes by whole numbers only",
+    **dict.fromkeys(("sigma_delta", "fixed_point_sigma_delta"), _CHANGES),
+    "spike_count": ZERO_POTENTIALS,
+    "sum_pool2d": "on floats; avg_pool2d becomes part of the weights",
+    "upsample": "bilinear mixes neighbours in floats; to the nearest it is encoded",
+}
+
 NOT_YET: dict[tuple[str, str], str] = {
     (coding, name): reason
     for coding, reasons in {"graded": _GRADED, "rate": _RATE, "delta": _DELTA}.items()
     for name, reason in (reasons | _ALL).items()
-}
+} | {("native", name): reason for name, reason in _NATIVE.items()}
 """(coding, operator) -> why."""
 
 NO_RULE = "no rule has been written for it"
