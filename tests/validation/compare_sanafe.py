@@ -78,22 +78,61 @@ def ours(network: PeerNetwork) -> dict[str, Any]:
         for level in ("simple", "detailed", "events")
         if (found := device.step_times_ns(given, level)) is not None
     }
+    updated = updated_as_theirs(network)
+    update_uj = (updated - int(rows[0, ACTIVE])) * (chip.cost.neuron_update_energy_pj.value or 0.0) * 1e-6
     energy = {part: float(each.value[0]) for part in ("synapse", "neuron", "routing") if (each := parts[part])}
     total = aligned.sum((0, 1, 2))
-    spikes = open_device(network.program(steps)).run({"input": network.spikes[None]})
     return {
         "cores": len(network.cores()),
-        "spikes": {layer.name: int(spikes[f"{layer.name}.spike_count"].sum()) for layer in network.layers},
+        "spikes": {name: int(sent.sum()) for name, (sent, _) in states(network).items()},
         "counts": {
             "synaptic operations": int(total[SYNOPS_DENSE : SYNOPS_CONV + 1].sum()),
             "messages": int(total[MESSAGES_OUT]),
             "hops": int(total[HOPS_EAST_WEST] + total[HOPS_NORTH_SOUTH] + total[CHIP_CROSSINGS]),
             "spikes": int(total[EVENTS_OUT]),
-            "neurons updated": int(without.sum((0, 1, 2))[ACTIVE]),
+            "neurons whose state changes": int(rows[0, ACTIVE]),
+            "neurons not at rest": updated,
         },
-        "energy_uj": energy | {"total": sum(energy.values())},
+        "energy_uj": energy
+        | {"total": sum(energy.values()), "total, neurons not at rest": sum(energy.values()) + update_uj},
         "us": times | {"simple, as SANA-FE splits steps": float((idle_inputs.max(2) + barrier).sum()) / 1000},
     }
+
+
+def states(network: PeerNetwork) -> dict[str, tuple[Array, Array]]:
+    """Of each layer: what it sends and its potential after each step, `[steps, neurons]`, channels last."""
+    device, steps = open_device(network.program(network.steps)), range(1, network.steps + 1)
+    assert isinstance(device, EmulatedChip)
+    at = device.run_at_steps({"input": network.spikes[None]}, steps)
+
+    def over_time(port: str) -> Array:
+        images = np.stack([at[step][port][0] for step in steps])
+        return images.transpose(0, 2, 3, 1).reshape(network.steps, -1)
+
+    return {
+        layer.name: (
+            np.diff(over_time(f"{layer.name}.spike_count"), axis=0, prepend=0),
+            over_time(f"{layer.name}.potential"),
+        )
+        for layer in network.layers
+    }
+
+
+def updated_as_theirs(network: PeerNetwork) -> int:
+    """Neurons, step by step, with a potential or reached by a spike: SANA-FE's updates, but for its inputs'."""
+    found = states(network)
+    sent = {name: spikes for name, (spikes, _) in found.items()}
+    sent["input"] = network.spikes.transpose(0, 2, 3, 1).reshape(network.steps, -1)
+    updated = 0
+    for layer in network.layers:
+        _, potential = found[layer.name]
+        busy = np.concatenate([potential[:1] * 0, potential[:-1]]) != 0
+        for source in layer.sources:
+            i, j, _ = network.synapses(layer, source)
+            for step in range(1, network.steps):
+                busy[step, j[sent[source][step - 1][i] != 0]] = True
+        updated += int(busy.sum())
+    return updated
 
 
 def theirs(network: PeerNetwork, python: str) -> dict[str, Any]:

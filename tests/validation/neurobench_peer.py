@@ -1,9 +1,9 @@
-"""Runs networks in torch and snnTorch under NeuroBench and prints its metrics as JSON. It runs in an environment of its own:
+"""Runs a network in torch or snnTorch under NeuroBench and prints its metrics as JSON, in an environment of its own:
 
 PYTHON_WITH_NEUROBENCH neurobench_peer.py NETWORK.npz
 """
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
@@ -111,21 +111,28 @@ def sequential(layers: list[dict], given: dict[str, np.ndarray]) -> nn.Sequentia
 
 
 def main(path: str) -> None:
-    """All metrics of one network, over samples one by one."""
+    """All metrics of one network.
+
+    Operations are counted sample by sample, since one number that is no spike decides for its whole batch. Activations
+    are in one batch: over several, the package averages rounded shares.
+    """
     given = dict(np.load(path))
     plan = json.loads(str(given["plan"]))
     data = torch.tensor(given["data"], dtype=torch.float32)
-    loader = DataLoader(TensorDataset(data, torch.zeros(len(data))), batch_size=1, shuffle=False)
     static: list = [ParameterCount, ConnectionSparsity]
-    workload: list = [ActivationSparsity, ActivationSparsityByLayer, SynapticOperations]
+    workload: list = [SynapticOperations]
     if plan["spiking"]:
         model = SNNTorchModel(Spiking(plan["layers"], given))
         workload.append(MembraneUpdates)
     else:
         model = TorchModel(sequential(plan["layers"], given).eval())
         static.append(Footprint)
+    runs = {1: [static, workload], len(data): [[], [ActivationSparsity, ActivationSparsityByLayer]]}
+    metrics: dict = {}
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), torch.no_grad():
-        metrics = Benchmark(model, loader, [], [], [static, workload]).run(quiet=True)
+        for size, wanted in runs.items():
+            loader = DataLoader(TensorDataset(data, torch.zeros(len(data))), batch_size=size, shuffle=False)
+            metrics |= Benchmark(model, loader, [], [], wanted).run(quiet=True)
     versions = {name: version(name) for name in ("neurobench", "snntorch", "torch")}
     print(json.dumps({"versions": versions, "metrics": metrics}))
 

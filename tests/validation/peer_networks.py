@@ -1,7 +1,9 @@
-"""Three networks of spiking neurons that other simulators run as well, placed on Loihi 1's cores.
+"""Networks of spiking neurons that other simulators run as well, placed on Loihi 1's cores.
 
-Neurons keep their potential and are reset to 0 (Loihi's own, with decays that do nothing); weights are even and
-thresholds odd, so that no potential meets its threshold and all arithmetic is exact in floats.
+Three for counts, energy and time: neurons keep their potential and are reset to 0 (Loihi's own, with decays that do
+nothing); weights are even and thresholds odd, so that no potential meets its threshold and all arithmetic is exact in
+floats. And any number, drawn, for Loihi's arithmetic itself. Their weights are even as well: lava takes the lowest bit
+off where signs are mixed.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ class Layer:
     threshold: int
     sources: dict[str, Array]
     stride: int = 1
+    current_decay: int = FORGETS
+    voltage_decay: int = KEEPS
+    bias: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,12 +108,17 @@ class PeerNetwork:
         return i[order], j[order], w[order]
 
     def program(self, steps: int) -> Program:
-        """The program; it takes so many steps of input, and gives every layer's spike counts and potentials."""
+        """The program; it takes so many steps of input, and gives every layer's spike counts and states."""
         shapes, arrays = self.shapes, dict[str, Array]()
         populations = [Population("input", "input", shapes["input"], "input")]
         projections: list[Projection] = []
         for layer in self.layers:
-            own = {"threshold": layer.threshold, "current_decay": FORGETS, "voltage_decay": KEEPS}
+            own = {
+                "threshold": layer.threshold,
+                "current_decay": layer.current_decay,
+                "voltage_decay": layer.voltage_decay,
+                "bias": layer.bias,
+            }
             for name, value in own.items():
                 arrays[f"{layer.name}.{name}"] = np.full(layer.shape[0], value, np.int32)
             fields: dict[str, Any] = {name: f"{layer.name}.{name}" for name in own}
@@ -121,9 +131,8 @@ class PeerNetwork:
                     stride, padding = (layer.stride,) * 2, (1, 1, 1, 1)
                     form = {"kind": "conv2d", "stride": stride, "padding": padding, "kernel": weights.shape[:2]}
                 projections.append(Projection(name, layer.name, source, layer.name, weights=name, **form))
-        ports = {
-            f"{layer.name}.{read}": (layer, read) for layer in self.layers for read in ("spike_count", "potential")
-        }
+        reads = ("spike_count", "potential", "current")
+        ports = {f"{layer.name}.{read}": (layer, read) for layer in self.layers for read in reads}
         body = NeuromorphicBody(
             coding="native",
             steps=steps,
@@ -190,6 +199,30 @@ def recurrent() -> PeerNetwork:
         Layer("dense", (20, 1, 1), 401, {"pool": _even(rng, (1500, 20))}),
     )
     return PeerNetwork("recurrent", (rng.random((40, 64, 1, 1)) < 0.2).astype(np.uint8), layers)
+
+
+def drawn(seed: int) -> PeerNetwork:
+    """Two convolutions and a dense layer, each with its decays, bias and threshold; every other one is recurrent."""
+    rng = np.random.default_rng(seed)
+
+    def layer(name: str, shape: tuple[int, int, int], sources: dict[str, Array], stride: int = 1) -> Layer:
+        threshold, bias = int(rng.integers(40, 400)), int(rng.integers(-200, 1500))
+        decays = int(rng.integers(0, 4096)), int(rng.integers(0, 1200))
+        return Layer(name, shape, threshold, sources, stride, *decays, bias)
+
+    channels, height, width, out = (int(n) for n in rng.integers([1, 4, 4, 2], [3, 9, 9, 14]))
+    first, second = int(rng.integers(2, 7)), int(rng.integers(2, 7))
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    reaching = {"conv2": _even(rng, (second * rows * columns, out))}
+    if seed % 2:
+        reaching["dense"] = _even(rng, (out, out))
+    layers = (
+        layer("conv1", (first, height, width), {"input": _even(rng, (3, 3, channels, first))}),
+        layer("conv2", (second, rows, columns), {"conv1": _even(rng, (3, 3, first, second))}, stride=2),
+        layer("dense", (out, 1, 1), reaching),
+    )
+    spikes = rng.random((30, channels, height, width)) < 0.25
+    return PeerNetwork(f"drawn {seed}", spikes.astype(np.uint8), layers)
 
 
 def _even(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

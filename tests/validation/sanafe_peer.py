@@ -3,7 +3,7 @@
 PYTHON_WITH_SANAFE sanafe_peer.py ARCHITECTURE.yaml NETWORK.npz
 """
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from pilotnet import Layer, read_layers
+from peer_sections import sections
 from pilotnet_evidence import (
     COUNTS_PER_READING,
     DYNAMIC_UJ_PER_STEP,
@@ -31,6 +32,7 @@ def page(layers: list[Layer]) -> str:
         "traces": _traces(traces),
         "counters": _counters(run),
         "steps": _steps(run, direct),
+        **sections(),
     }
     text = TEMPLATE.read_text("utf-8")
     for name, part in parts.items():
