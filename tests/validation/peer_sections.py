@@ -46,9 +46,7 @@ def _sanafe(results: dict[str, Any]) -> str:
         lines.append(_within(name, "time `detailed`, us", us["detailed"], theirs["detailed_us"], None, ""))
         lines.append(_within(name, "time `events`, us", us["events"], theirs["detailed_us"], None, ""))
     version = next(iter(results.values()))["sanafe"]["sanafe"]
-    head = (
-        f"SANA-FE {version}. Times of which nothing is demanded stand beside the one of its two models that is nearest."
-    )
+    head = f"SANA-FE {version}. Times of which nothing is demanded stand beside its nearest model's."
     return "\n".join([head, "", *lines])
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pilotnet import Layer, read_layers
 from peer_sections import sections
+from pilotnet import Layer, read_layers
 from pilotnet_evidence import (
     COUNTS_PER_READING,
     DYNAMIC_UJ_PER_STEP,
