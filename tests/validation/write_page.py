@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from peer_sections import sections
 from pilotnet import Layer, read_layers
 from pilotnet_evidence import (
     COUNTS_PER_READING,
@@ -31,6 +32,7 @@ def page(layers: list[Layer]) -> str:
         "traces": _traces(traces),
         "counters": _counters(run),
         "steps": _steps(run, direct),
+        **sections(),
     }
     text = TEMPLATE.read_text("utf-8")
     for name, part in parts.items():
