@@ -18,10 +18,11 @@ from striate_runtime.hardware import Chip
 
 SWEEPS = 12
 """At most so many rounds of swaps; a round in which nothing pays is the last."""
-SHAKES = 10
-"""So many times a placement is shaken and improved again; the best is kept."""
-SHAKEN = 0.3
-"""The share of the cores that a shake moves."""
+SHAKES, FEWEST_SHAKES, MOST_SHAKES = 4000, 10, 60
+"""A placement is shaken and improved again so many times over its number of cores, at least and at most; the best is
+kept."""
+SHAKEN = (0.05, 0.35)
+"""The share of the cores that a shake moves lies between these."""
 TRIALS, MOST_TRIALS = 500, 60_000
 """How many swaps annealing tries, for each core and at most."""
 
@@ -93,7 +94,8 @@ def place(
     found = [_Layout(board, traffic, start, pins).improved(rng) for start in starts]
     found.append(_Layout(board, traffic, starts[1], pins).annealed(rng).improved(rng))
     best = min(found, key=lambda layout: layout.cost)
-    for _ in range(SHAKES if best.cost > 0 else 0):
+    shakes = min(max(SHAKES // max(cores, 1), FEWEST_SHAKES), MOST_SHAKES)
+    for _ in range(shakes if best.cost > 0 else 0):
         shaken = _Layout(board, traffic, best.shaken(rng), pins).improved(rng)
         best = min(best, shaken, key=lambda layout: layout.cost)
     return [board.spots[place] for place in best.place]
@@ -203,7 +205,7 @@ class _Layout:
     def shaken(self, rng: np.random.Generator) -> list[int]:
         """Its places after some cores have changed theirs at random."""
         place = self.place.copy()
-        number = min(len(self.movable), max(3, int(len(self.movable) * SHAKEN)))
+        number = min(len(self.movable), max(3, int(len(self.movable) * rng.uniform(*SHAKEN))))
         moved = rng.choice(self.movable, number, replace=False)
         place[moved] = place[np.roll(moved, 1)]
         return [int(each) for each in place]
