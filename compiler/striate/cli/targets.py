@@ -77,11 +77,9 @@ def one(name: str, as_json: bool) -> None:
             if "." in field:
                 table.add_row(field, figure, "", "", "")
             continue
-        band = (
-            "" if figure.low is None and figure.high is None else f"\n{_number(figure.low)} to {_number(figure.high)}"
-        )
+        band = "" if figure.low is None and figure.high is None else f"\n{number(figure.low)} to {number(figure.high)}"
         source = f"{figure.source}\n({figure.note})" if figure.note else figure.source
-        table.add_row(field, _number(figure.value) + band, figure.grade or "–", figure.scope, source)
+        table.add_row(field, number(figure.value) + band, figure.grade or "–", figure.scope, source)
     console.show(
         table,
         *(() if refused else ("options: " + "; ".join(map(_option, target.options)),)),
@@ -101,5 +99,6 @@ def _option(option: Option) -> str:
     return f"{option.name}={option.default}  {option.doc} ({first:g} to {float(rest[0]):g})"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A figure's value as it is printed."""
     return "unknown" if value is None else f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"

@@ -60,6 +60,9 @@ class EmulatedChip:
             raise ProgramError(str(error)) from error
         if not isinstance(hardware, Chip):
             raise DeviceError(f"'{hardware.name}' is no neuromorphic chip")
+        if hardware.time.model == "async_event":
+            reason = "it has no time step, and nothing emulates its events one by one yet"
+            raise DeviceError(f"a program for '{hardware.name}' is mapped, not run: {reason}")
         check_level(settings.timing, hardware)
         self.hardware, self.timing = hardware, settings.timing
         self._program = program

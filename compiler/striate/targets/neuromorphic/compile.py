@@ -10,10 +10,12 @@ from striate.graph import Graph
 from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
-from striate.targets.neuromorphic.lower import write_program
+from striate.targets.neuromorphic.lower import as_program, spans_of, write_program
 from striate.targets.neuromorphic.native import Native
+from striate.targets.neuromorphic.one_layer import assign_layers
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
-from striate.targets.neuromorphic.refuse import refuses
+from striate.targets.neuromorphic.refuse import NOT_RUN, holds_one_layer, refuses
+from striate.targets.neuromorphic.sum_pools import fold_average_pools
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
 from striate_runtime.hardware import Chip, Hardware
@@ -60,6 +62,8 @@ def compile_for_neuromorphic(
     """
     TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
+    if holds_one_layer(hardware):
+        return _one_layer_a_core(graph, coding, steps, hardware, machine, calibration, percentile, pin, span)
     if coding in ("graded", "delta"):
         _check_payload(hardware, coding)
     if coding == "graded":
@@ -74,6 +78,32 @@ def compile_for_neuromorphic(
     return write_program(
         graph, encoded, hardware, machine, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration
     )
+
+
+def _one_layer_a_core(
+    graph: Graph,
+    coding: Coding,
+    steps: int,
+    chip: Chip,
+    machine: str,
+    calibration: Mapping[str, Array] | None,
+    percentile: float,
+    pin: str,
+    span: Span | None,
+) -> Program:
+    """A program that says which core holds which layer; nothing runs it yet."""
+    if coding != "rate":
+        message = f"{chip.title} has no time step, and the coding '{coding}' sends at one"
+        raise CompileError(Diagnostic("cannot-lower", message, span, help="use coding=rate"))
+    if pin:
+        message = f"the cores of {chip.title} differ, and layers stand where they fit; 'pin' is for cores alike"
+        raise CompileError(Diagnostic("bad-machine", message, span))
+    assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
+    folded = graph.copy()
+    pools = fold_average_pools(folded)
+    encoded = Rate(folded, chip, steps, calibration, percentile).run()
+    cores = assign_layers(encoded.encoding, pools, chip, spans_of(folded))
+    return as_program(folded, encoded, chip, machine, cores, (NOT_RUN.format(title=chip.title),))
 
 
 def _check_payload(chip: Chip, coding: Coding) -> None:

@@ -61,19 +61,27 @@ def write_program(
     Raises CompileError: does-not-fit, bad-machine.
     """
     mapped = map_to_cores(graph, encoded, chip, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration)
-    encoded, encoding = mapped.encoded, mapped.encoded.encoding
+    notes = (ASSUMPTIONS[chip.packing.kind], *_unlimited(mapped.demand), *mapped.notes)
+    return as_program(graph, mapped.encoded, chip, machine, _cores(mapped), notes)
+
+
+def as_program(
+    graph: Graph, encoded: Encoded, chip: Chip, machine: str, cores: tuple[Core, ...], notes: tuple[str, ...]
+) -> Program:
+    """An encoding and its cores written down; `notes` are what the mapping takes for granted."""
+    encoding = encoded.encoding
     body = NeuromorphicBody(
         coding=encoded.coding,
         steps=encoded.steps,
         populations=tuple(encoding.populations.values()),
         projections=tuple(encoding.projections),
-        cores=_cores(mapped),
+        cores=cores,
         inputs={port: given.population for port, given in encoded.inputs.items()},
         outputs=encoded.outputs,
         input_scale={port: given.scale for port, given in encoded.inputs.items()},
         input_low={port: given.low for port, given in encoded.inputs.items()},
         input_high={port: given.high for port, given in encoded.inputs.items()},
-        uncounted=(ASSUMPTIONS[chip.packing.kind], *_unlimited(mapped.demand), *mapped.notes, *encoded.remarks),
+        uncounted=(*notes, *encoded.remarks),
         reads=encoded.reads,
         read_at=encoded.read_at,
         series=encoded.series,

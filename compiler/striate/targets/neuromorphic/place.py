@@ -1,4 +1,4 @@
-"""Puts cores on the chips' meshes so that busy ways are short: two good starts, swaps that pay, and a few shakes.
+"""Puts cores on the chips' meshes so that busy ways are short: good starts, swaps that pay, and a few shakes.
 
 A way's length is its hops; between chips, where there are no common rows and columns, it counts as the whole way along
 one and along the other side of a mesh: more than any way on a chip.
@@ -18,10 +18,13 @@ from striate_runtime.hardware import Chip
 
 SWEEPS = 12
 """At most so many rounds of swaps; a round in which nothing pays is the last."""
-SHAKES = 30
-"""So many times a placement is shaken and improved again; the best is kept."""
-SHAKEN = 0.1
-"""The share of the cores that a shake moves."""
+SHAKES, FEWEST_SHAKES, MOST_SHAKES = 4000, 10, 60
+"""A placement is shaken and improved again so many times over its number of cores, at least and at most; the best is
+kept."""
+SHAKEN = (0.05, 0.35)
+"""The share of the cores that a shake moves lies between these."""
+TRIALS, MOST_TRIALS = 500, 60_000
+"""How many swaps annealing tries, for each core and at most."""
 
 
 class Spot(NamedTuple):
@@ -88,10 +91,13 @@ def place(
     np.fill_diagonal(traffic, 0)
     rng = np.random.default_rng(seed)
     starts = (in_order(board, cores, pins), greedy(board, traffic, pins))
-    best = min((_Layout(board, traffic, start, pins).improved(rng) for start in starts), key=lambda found: found.cost)
-    for _ in range(SHAKES if best.cost > 0 else 0):
+    found = [_Layout(board, traffic, start, pins).improved(rng) for start in starts]
+    found.append(_Layout(board, traffic, starts[1], pins).annealed(rng).improved(rng))
+    best = min(found, key=lambda layout: layout.cost)
+    shakes = min(max(SHAKES // max(cores, 1), FEWEST_SHAKES), MOST_SHAKES)
+    for _ in range(shakes if best.cost > 0 else 0):
         shaken = _Layout(board, traffic, best.shaken(rng), pins).improved(rng)
-        best = min(best, shaken, key=lambda found: found.cost)
+        best = min(best, shaken, key=lambda layout: layout.cost)
     return [board.spots[place] for place in best.place]
 
 
@@ -175,10 +181,31 @@ class _Layout:
                 break
         return self
 
+    def annealed(self, rng: np.random.Generator) -> _Layout:
+        """Swap cores with places drawn at random: what saves always, what costs the more rarely the colder it is.
+
+        It starts as hot as a core's messages travel on average, and ends at 0.
+        """
+        trials = min(MOST_TRIALS, TRIALS * self.cores) if len(self.movable) and self.cost > 0 else 0
+        hot = 2 * self.cost / max(self.cores, 1)
+        cores = rng.choice(self.movable, trials) if trials else self.movable[:0]
+        places, luck = rng.integers(len(self.holder), size=trials), rng.standard_exponential(trials)
+        left = np.arange(trials, 0, -1) / max(trials, 1)
+        bearable = hot * luck * (left * left * left * left)
+        for core, there, most in zip(cores, places, bearable, strict=True):
+            here, other = self.place[core], self.holder[there]
+            if other == core or self.fixed[there]:
+                continue
+            costs = self.ways[core, there] + self.ways[other, here] - self.ways[core, here] - self.ways[other, there]
+            costs += 2 * self.traffic[core, other] * self.board.distance[here, there]
+            if costs <= most:
+                self._swap(int(core), int(there))
+        return self
+
     def shaken(self, rng: np.random.Generator) -> list[int]:
         """Its places after some cores have changed theirs at random."""
         place = self.place.copy()
-        number = min(len(self.movable), max(3, int(len(self.movable) * SHAKEN)))
+        number = min(len(self.movable), max(3, int(len(self.movable) * rng.uniform(*SHAKEN))))
         moved = rng.choice(self.movable, number, replace=False)
         place[moved] = place[np.roll(moved, 1)]
         return [int(each) for each in place]
