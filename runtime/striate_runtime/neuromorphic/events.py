@@ -85,8 +85,15 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     start = (sent % slots) * neurons + first
                     end = start + state.event_count[sent % slots, source]
                     payloads = state.event_payload[start:end]
+                    sources = state.event_neuron[start:end]
                     state.waiting[projections.target[j]] = 1
-                    deliver(tables, state, j, first, state.event_neuron[start:end], payloads, step)
+                    room = (state.ready, state.ready_count)
+                    if populations.plain[projections.target[j]] == 1:
+                        half = len(state.sums) // 2
+                        sums = state.sums[(step % 2) * half : (step % 2 + 1) * half]
+                        deliver(projections, tables.synapses, j, first, sources, payloads, sums, *room)
+                    else:
+                        deliver(projections, tables.synapses, j, first, sources, payloads, state.accumulator, *room)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
@@ -100,14 +107,25 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0
                 elif counting and state.waiting[p] == 1:
-                    count_active(populations, tables.segments, p, state.accumulator, counts[sample, step])
+                    count_active(populations.segment, tables.segments, p, state.accumulator, counts[sample, step])
                 state.event_count[slot, p] = end - start
                 if counting and end > start:
                     for j in range(populations.projection[p], populations.projection[p + 1]):
                         events = state.event_neuron[start:end]
-                        account(tables, j, events, state.pair_step, step, counts[sample], pair_totals)
+                        first = populations.neuron[p]
+                        account(
+                            projections,
+                            tables.accounts,
+                            j,
+                            first,
+                            events,
+                            state.pair_step,
+                            step,
+                            counts[sample],
+                            pair_totals,
+                        )
             while taken < len(snapshots) and snapshots[taken] == step + 1:
-                _copy_outputs(tables, state, step, outputs[sample, taken])
+                _copy_outputs(populations, tables.segments, state, step, outputs[sample, taken])
                 taken += 1
 
 
@@ -129,14 +147,13 @@ def _stamp():
 
 
 @_jit
-def _copy_outputs(tables, state, step, row):
-    populations = tables.populations
+def _copy_outputs(populations, segments, state, step, row):
     _copy(populations, populations.output_start, state.potential, row)
     _copy(populations, populations.current_start, state.current, row)
     _copy(populations, populations.spike_count_start, state.spike_count, row)
     for p in range(len(populations.kind)):
         if populations.plain[p] == 1 and populations.current_start[p] >= 0:
-            copy_currents(tables, state, p, step, row[populations.current_start[p] :])
+            copy_currents(populations, segments, state.sums, p, step, row[populations.current_start[p] :])
 
 
 @_jit

@@ -24,20 +24,23 @@ _BIT, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 16, 32, 64))
 _MASK_BITS = ir.IntType(LANES)
 
 
-def add_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value, payload: Value) -> None:
-    """accumulator[at + i] += weights[first + i] * payload."""
-    row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
-    product = builder.mul(row, _splat(builder, builder.trunc(payload, _I32)))
-    _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), product))
+def add_blocks(builder: Value, accumulator: Value, at: Value, weights: Value, *rest: Value) -> None:
+    """accumulator[at + i] += sum over n of weights[first[n] + i] * payload[n]. rest: each first, then each payload."""
+    firsts, payloads = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+    total = _load(builder, accumulator, at, _I32)
+    for first, payload in zip(firsts, payloads, strict=True):
+        row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
+        total = builder.add(total, builder.mul(row, _splat(builder, builder.trunc(payload, _I32))))
+    _store(builder, accumulator, at, total)
 
 
-def add_unit_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value) -> None:
-    """accumulator[at + i] += weights[first + i], for accumulators of 32 or 16 bits."""
+def add_unit_blocks(builder: Value, accumulator: Value, at: Value, weights: Value, *firsts: Value) -> None:
+    """accumulator[at + i] += sum over n of weights[first[n] + i], for accumulators of 32 or 16 bits."""
     element = accumulator.type.pointee
-    row = _load(builder, weights, first, _I16)
-    if element != _I16:
-        row = builder.sext(row, _vector(element))
-    total = builder.add(_load(builder, accumulator, at, element), row)
+    total = _load(builder, accumulator, at, element)
+    for first in firsts:
+        row = _load(builder, weights, first, _I16)
+        total = builder.add(total, row if element == _I16 else builder.sext(row, _vector(element)))
     builder.store(total, _pointer(builder, accumulator, at, element), align=element.width // 8)
 
 
