@@ -32,6 +32,7 @@ from striate_runtime.neuromorphic.events_blocks import (
     ones,
     requantize_block,
     rest_block,
+    take_block,
     trailing_zeros,
 )
 from striate_runtime.neuromorphic.events_delivery import deliver
@@ -191,7 +192,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
             if kind == READOUT:
                 masks = _accumulate(given, place, state.potential, neuron + i, limit, number)
             elif kind == INPUT and not rate:
-                masks = _take_inputs(given, place, state.potential, neuron + i, min(number, np.int64(LANES)))
+                masks = take_block(given, place, state.potential, neuron + i, number)  # pyright: ignore
             elif kind == GRADED:
                 masks = requantize_block(  # pyright: ignore
                     *(given, place, state.potential, neuron + i),
@@ -271,18 +272,6 @@ def _leak(tables, state, p, start, step, counts, saturation):
             counts[core, ACTIVE] += active
             counts[core, EVENTS_OUT] += position - before
     return position
-
-
-@_jit
-def _take_inputs(inputs, place, potential, neuron, number):
-    """Graded inputs send what they are given."""
-    sends = np.int64(0)
-    for lane in range(number):
-        given = inputs[place + lane]
-        potential[neuron + lane] = given
-        if given != 0:
-            sends |= np.int64(1) << lane
-    return sends | (sends << LANES)
 
 
 @_jit

@@ -64,6 +64,12 @@ def add_four_unit_blocks(typing, accumulator, at, weights, first, second, third,
 
 
 @intrinsic
+def take_block(typing, given, at, potential, neuron, number):
+    """As `vectors.take_block`."""
+    return types.int64(given, at, potential, neuron, number), _emitted_by(vectors.take_block)
+
+
+@intrinsic
 def integrate_block(typing, given, at, potential, neuron, bias, threshold, parameter, limit, clear, number):
     """As `vectors.integrate_block`."""
     operands = (given, at, potential, neuron, bias, threshold, parameter, limit, clear, number)
@@ -148,6 +154,12 @@ def rest_block(
     operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
     rest = (resting, refractory)
     return types.int64(*operands, *rest), _emitted_by(vectors.rest_block)
+
+
+@intrinsic
+def far_nothing_new(typing, sums, at, before):
+    """As `vectors.far_nothing_new`."""
+    return types.boolean(sums, at, before), _emitted_by(vectors.far_nothing_new)
 
 
 @intrinsic

@@ -9,11 +9,12 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
-from striate_runtime.neuromorphic.events_blocks import nothing_new, ones, plain_block, trailing_zeros, whole_plain_block
+from striate_runtime.neuromorphic.events_blocks import far_nothing_new, nothing_new, ones, plain_block, trailing_zeros, whole_plain_block
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.tables import LANES
 
 _MASK = (1 << LANES) - 1
+_STRIDE = 4 * LANES
 _jit = njit(nogil=True, error_model="numpy")
 
 
@@ -33,9 +34,15 @@ def sum_up(tables, state, p, start, step, counts, saturation):
         active, over = np.int64(0), np.int64(0)
         neuron, parameter, length = segments.neuron[s], segments.parameter[s], segments.length[s]
         at, old = now + segments.accumulator[s], then + segments.accumulator[s]
-        for i in range(np.int64(0), length, np.int64(LANES)):
-            if still and nothing_new(sums, at + i, old + i):  # pyright: ignore
-                continue
+        i = np.int64(-LANES)
+        while i + LANES < length:
+            i += LANES
+            if still:
+                if i + _STRIDE <= length and far_nothing_new(sums, at + i, old + i):  # pyright: ignore
+                    i += _STRIDE - LANES
+                    continue
+                if nothing_new(sums, at + i, old + i):  # pyright: ignore
+                    continue
             where = (sums, at + i, old + i, potential, neuron + i)
             what = (parameters.bias, parameters.threshold, parameter + i)
             if i + LANES <= length:
