@@ -34,7 +34,7 @@ def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload,
 
     accumulator: i32, or i16 for plain neurons, to which only rows of units come. ready: room for a piece by phase.
     """
-    mode, unit = projections.mode[j], projections.unit[j] == 1
+    mode, units = projections.mode[j], projections.mode[j] == ROWS and projections.unit[j] == 1
     laid = (
         projections.position[j],
         projections.channels[j],
@@ -47,13 +47,13 @@ def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload,
     for piece in range(0, len(event_neuron), PIECE):
         events, payloads = event_neuron[piece : piece + PIECE], event_payload[piece : piece + PIECE]
         _sort(synapses.position, synapses.channel, synapses.phase, laid, events, ready, ready_count)
-        if not unit:
+        if not units:
             _note_payloads(synapses.position, laid, rescaling, events, payloads, ready, ready_count)
         for f in range(projections.phases[j]):
             at = _FOUR * np.uint64(projections.phase[j] + f)
             blocks = (np.uint64(synapses.phase[at + _TWO]), np.uint64(synapses.phase[at + _THREE]))
             own = ready[f * PIECE * READY :]
-            if mode == ROWS and unit:
+            if units:
                 _add_units(own, ready_count[f], blocks, block, weights, accumulator)
             elif mode == ROWS:
                 _add_rows(own, ready_count[f], blocks, block, weights, accumulator)

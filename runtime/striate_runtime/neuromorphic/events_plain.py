@@ -9,7 +9,14 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
-from striate_runtime.neuromorphic.events_blocks import far_nothing_new, nothing_new, ones, plain_block, trailing_zeros, whole_plain_block
+from striate_runtime.neuromorphic.events_blocks import (
+    far_nothing_new,
+    nothing_new,
+    ones,
+    plain_block,
+    trailing_zeros,
+    whole_plain_block,
+)
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.tables import LANES
 

@@ -229,9 +229,7 @@ def nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
 def far_nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
     """The same for four times as many."""
     four = ir.VectorType(_I16, 4 * LANES).as_pointer()
-    given, old = (
-        builder.load(builder.bitcast(builder.gep(sums, [place]), four), align=2) for place in (at, before)
-    )
+    given, old = (builder.load(builder.bitcast(builder.gep(sums, [place]), four), align=2) for place in (at, before))
     return _all_zero(builder, builder.or_(given, old), 4)
 
 
