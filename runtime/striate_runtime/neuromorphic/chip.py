@@ -309,7 +309,7 @@ class EmulatedChip:
         if population.scale is not None:
             scale = self._program.arrays[population.scale].astype(np.float32).reshape(-1, 1, 1)
             values = values.astype(np.float32) * scale
-        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(_DTYPES[port.dtype])
+        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(_DTYPES[port.dtype], copy=False)
 
     def _extrapolated(self, population: Population, values: Array, step: int) -> Array:
         steps = self._network.body.steps

@@ -33,6 +33,7 @@ from striate_runtime.neuromorphic.events_blocks import (
     ones,
     requantize_block,
     rest_block,
+    take_block,
     trailing_zeros,
 )
 from striate_runtime.neuromorphic.events_changes import send_changes, send_input_changes
@@ -88,8 +89,15 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     start = (sent % slots) * neurons + first
                     end = start + state.event_count[sent % slots, source]
                     payloads = state.event_payload[start:end]
+                    sources = state.event_neuron[start:end]
                     state.waiting[projections.target[j]] = 1
-                    deliver(tables, state, j, first, state.event_neuron[start:end], payloads, step)
+                    room = (state.ready, state.ready_count)
+                    if populations.plain[projections.target[j]] == 1:
+                        half = len(state.sums) // 2
+                        sums = state.sums[(step % 2) * half : (step % 2 + 1) * half]
+                        deliver(projections, tables.synapses, j, first, sources, payloads, sums, *room)
+                    else:
+                        deliver(projections, tables.synapses, j, first, sources, payloads, state.accumulator, *room)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
@@ -108,15 +116,17 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0
                 elif counting and state.waiting[p] == 1:
-                    count_active(populations, tables.segments, p, state.accumulator, counts[sample, step])
+                    count_active(populations.segment, tables.segments, p, state.accumulator, counts[sample, step])
                 state.event_count[slot, p] = end - start
                 if counting and end > start:
                     for j in range(populations.projection[p], populations.projection[p + 1]):
                         events = state.event_neuron[start:end]
-                        kept = pair_sent[sample]
-                        account(tables, j, events, state.pair_step, step, counts[sample], pair_totals, kept)
+                        account(
+                            *(projections, tables.accounts, j, populations.neuron[p], events, state.pair_step),
+                            *(step, counts[sample], pair_totals, pair_sent[sample]),
+                        )
             while taken < len(snapshots) and snapshots[taken] == step + 1:
-                _copy_outputs(tables, state, step, outputs[sample, taken])
+                _copy_outputs(populations, tables.segments, state, step, outputs[sample, taken])
                 taken += 1
 
 
@@ -141,14 +151,13 @@ def _stamp():
 
 
 @_jit
-def _copy_outputs(tables, state, step, row):
-    populations = tables.populations
+def _copy_outputs(populations, segments, state, step, row):
     _copy(populations, populations.output_start, state.potential, row)
     _copy(populations, populations.current_start, state.current, row)
     _copy(populations, populations.spike_count_start, state.spike_count, row)
     for p in range(len(populations.kind)):
         if populations.plain[p] == 1 and populations.current_start[p] >= 0:
-            copy_currents(tables, state, p, step, row[populations.current_start[p] :])
+            copy_currents(populations, segments, state.sums, p, step, row[populations.current_start[p] :])
 
 
 @_jit
@@ -186,7 +195,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
             if kind == READOUT:
                 masks = _accumulate(given, place, state.potential, neuron + i, limit, number)
             elif kind == INPUT and not rate:
-                masks = _take_inputs(given, place, state.potential, neuron + i, min(number, np.int64(LANES)))
+                masks = take_block(given, place, state.potential, neuron + i, number)  # pyright: ignore
             elif kind == GRADED:
                 masks = requantize_block(  # pyright: ignore
                     *(given, place, state.potential, neuron + i),
@@ -266,18 +275,6 @@ def _leak(tables, state, p, start, step, counts, saturation):
             counts[core, ACTIVE] += active
             counts[core, EVENTS_OUT] += position - before
     return position
-
-
-@_jit
-def _take_inputs(inputs, place, potential, neuron, number):
-    """Graded inputs send what they are given."""
-    sends = np.int64(0)
-    for lane in range(number):
-        given = inputs[place + lane]
-        potential[neuron + lane] = given
-        if given != 0:
-            sends |= np.int64(1) << lane
-    return sends | (sends << LANES)
 
 
 @_jit

@@ -27,9 +27,9 @@ _jit = njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def count_active(populations, segments, p, accumulator, counts):
+def count_active(first_segment, segments, p, accumulator, counts):
     """Neurons that hold a sum in a step in which their population does not fire."""
-    for s in range(populations.segment[p], populations.segment[p + 1]):
+    for s in range(first_segment[p], first_segment[p + 1]):
         if segments.core[s] >= 0:
             first = segments.accumulator[s]
             active = np.int64(0)
@@ -39,10 +39,8 @@ def count_active(populations, segments, p, accumulator, counts):
 
 
 @_jit
-def account(tables, j, event_neuron, pair_step, step, counts, pair_totals, pair_sent):
-    """What the events of one population cost along projection j: sent in this step, received `delay` steps later."""
-    projections, accounts = tables.projections, tables.accounts
-    first_neuron = tables.populations.neuron[projections.source[j]]
+def account(projections, accounts, j, first_neuron, event_neuron, pair_step, step, counts, pair_totals, pair_sent):
+    """What events along projection j cost: sent in this step, received `delay` later. first_neuron: the source's."""
     _add_up(accounts, projections.entry[j], first_neuron, event_neuron, pair_step)
     arrival = step + projections.delay[j]
     for pair in range(projections.pair[j], projections.pair[j + 1]):

@@ -1,190 +1,168 @@
-"""Events arrive: what the events of one population add to, or compare with, the accumulators that they reach."""
+"""Events arrive: what the events of one population add to, or compare with, the accumulators that they reach.
+
+They go a piece at a time, those of one phase together, so that each adds as many blocks as the one before and no jump
+is mispredicted. Events from one place reach the same accumulators: where there are four (or two) of them, their rows
+are added in one pass. So the more of a layer is active, the less an event costs, down to what a dense product would.
+"""
 
 # pyright: basic
 # numba compiles these functions from the types of the arrays in tables.py, which its decorators cannot express.
+# They take few arrays each, since it compiles an argument for every one of an array's parts.
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from striate_runtime.neuromorphic.events_blocks import add_block, add_unit_block
-from striate_runtime.neuromorphic.tables import MAXIMA, PIECE, ROWS
+from striate_runtime.neuromorphic.events_blocks import (
+    add_block,
+    add_four_blocks,
+    add_four_unit_blocks,
+    add_two_blocks,
+    add_two_unit_blocks,
+    add_unit_block,
+)
+from striate_runtime.neuromorphic.tables import MAXIMA, PIECE, READY, ROWS
 
 _jit = njit(nogil=True, error_model="numpy")
+_ONE, _TWO, _THREE, _FOUR, _WIDTH = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(READY)
 
 
 @_jit
-def deliver(tables, state, j, first_neuron, event_neuron, event_payload, step):
-    """Add (or, for a maximum, compare) what the events of one population bring along projection j."""
-    projections = tables.projections
-    first = np.uint64(first_neuron)
-    if projections.mode[j] == ROWS and projections.unit[j] == 1:
-        if tables.populations.plain[projections.target[j]] == 1:
-            half = len(state.sums) // 2
-            start = (step % 2) * half
-            _add_units(tables, state, j, first, event_neuron, state.sums[start : start + half])
-        else:
-            _add_units(tables, state, j, first, event_neuron, state.accumulator)
-        return
-    payloads = event_payload
-    if projections.rescales[j] > 0:
-        payloads = _rescaled(projections, j, first_neuron, event_neuron, event_payload)
-    if projections.mode[j] == ROWS:
-        _add_rows(tables, j, first, event_neuron, payloads, state.accumulator)
-    elif projections.mode[j] == MAXIMA:
-        _compare(tables, j, first, event_neuron, payloads, state.accumulator)
-    else:
-        _add_singles(tables, j, first, event_neuron, payloads, state.accumulator)
+def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload, accumulator, ready, ready_count):
+    """Add (or, for a maximum, compare) what events along projection j bring. first_neuron: the source's.
 
-
-@_jit
-def _add_units(tables, state, j, first_neuron, event_neuron, accumulator):
-    """Events of one phase at a time: as each then adds as many blocks as the one before, none is mispredicted."""
-    synapses = tables.synapses
-    first_phase = np.uint64(tables.projections.phase[j])
+    accumulator: i32, or i16 for plain neurons, to which only rows of units come. ready: room for a piece by phase.
+    """
+    mode, units = projections.mode[j], projections.mode[j] == ROWS and projections.unit[j] == 1
+    laid = (
+        projections.position[j],
+        projections.channels[j],
+        projections.channel[j],
+        projections.phase[j],
+        first_neuron,
+    )
+    rescaling = (projections.rescale[j], projections.rescales[j], projections.multiplier, projections.shift)
+    block, weights = synapses.block, synapses.weights
     for piece in range(0, len(event_neuron), PIECE):
-        _sort(tables, state, j, first_neuron, event_neuron[piece : piece + PIECE])
-        for f in range(np.uint64(tables.projections.phases[j])):
-            phase = np.uint64(4) * (first_phase + f)
-            first, last = (
-                np.uint64(synapses.phase[phase + np.uint64(2)]),
-                np.uint64(synapses.phase[phase + np.uint64(3)]),
-            )
-            start = f * np.uint64(PIECE)
-            for e in range(start, start + np.uint64(state.ready_count[f])):
-                base, weight = (
-                    np.int64(state.ready[np.uint64(2) * e]),
-                    np.int64(state.ready[np.uint64(2) * e + np.uint64(1)]),
-                )
-                for b in range(first, last):
-                    target = base + synapses.block[np.uint64(2) * b]
-                    skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
-                    add_unit_block(accumulator, target, synapses.weights, skip)  # pyright: ignore
+        events, payloads = event_neuron[piece : piece + PIECE], event_payload[piece : piece + PIECE]
+        _sort(synapses.position, synapses.channel, synapses.phase, laid, events, ready, ready_count)
+        if not units:
+            _note_payloads(synapses.position, laid, rescaling, events, payloads, ready, ready_count)
+        for f in range(projections.phases[j]):
+            at = _FOUR * np.uint64(projections.phase[j] + f)
+            blocks = (np.uint64(synapses.phase[at + _TWO]), np.uint64(synapses.phase[at + _THREE]))
+            own = ready[f * PIECE * READY :]
+            if units:
+                _add_units(own, ready_count[f], blocks, block, weights, accumulator)
+            elif mode == ROWS:
+                _add_rows(own, ready_count[f], blocks, block, weights, accumulator)
+            else:
+                _add_singles(own, ready_count[f], blocks, block, weights, accumulator, mode == MAXIMA)
 
 
 @_jit
-def _sort(tables, state, j, first_neuron, event_neuron):
-    """Write base and first weight of each event to `state.ready`, those of a phase together."""
-    synapses, projections = tables.synapses, tables.projections
-    channels, channel = np.uint64(projections.channels[j]), projections.channel[j]
-    positions, first_phase = np.uint64(projections.position[j]), np.uint64(projections.phase[j])
-    state.ready_count[:] = 0
+def _sort(position, channel, phase, laid, event_neuron, ready, ready_count):
+    """Write base and first weight of each event to `ready`, those of a phase together."""
+    positions, channels, first_phase = np.uint64(laid[0]), np.uint64(laid[1]), np.uint64(laid[3])
+    ready_count[:] = 0
     for e in range(np.uint64(len(event_neuron))):
-        neuron = np.uint64(event_neuron[e]) - first_neuron
+        neuron = np.uint64(event_neuron[e] - laid[4])
         place = neuron // channels
         own = neuron - place * channels
-        at = np.uint64(2) * (positions + place)
-        base, phase = np.int64(synapses.position[at]), np.uint64(synapses.position[at + np.uint64(1)])
-        weight = np.int64(synapses.phase[np.uint64(4) * phase])
-        weight += np.int64(own) * synapses.phase[np.uint64(4) * phase + np.uint64(1)]
-        if channel >= 0:
-            base += synapses.channel[np.uint64(channel) + own]
-        f = phase - first_phase
-        ready = np.uint64(2) * (f * np.uint64(PIECE) + np.uint64(state.ready_count[f]))
-        state.ready[ready], state.ready[ready + np.uint64(1)] = base, weight
-        state.ready_count[f] += 1
+        at = _TWO * (positions + place)
+        base, own_phase = np.int64(position[at]), np.uint64(position[at + _ONE])
+        weight = np.int64(phase[_FOUR * own_phase]) + np.int64(own) * phase[_FOUR * own_phase + _ONE]
+        if laid[2] >= 0:
+            base += channel[np.uint64(laid[2]) + own]
+        f = own_phase - first_phase
+        to = _WIDTH * (f * np.uint64(PIECE) + np.uint64(ready_count[f]))
+        ready[to], ready[to + _ONE] = base, weight
+        ready_count[f] += 1
 
 
 @_jit
-def _add_rows(tables, j, first_neuron, event_neuron, payloads, accumulator):
-    synapses = tables.synapses
-    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
-    positions = np.uint64(tables.projections.position[j])
-    e, number = np.uint64(0), np.uint64(len(event_neuron))
-    while e < number:
-        neuron = np.uint64(event_neuron[e]) - first_neuron
-        place = neuron // channels
-        start = place * channels
-        at = np.uint64(2) * (positions + place)
-        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
-        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
-        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
-        while True:
-            weight = weights + np.int64(neuron - start) * of_a_channel
-            payload = np.int64(payloads[e])
-            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
-            for b in range(first, last):
-                target = base + shift + synapses.block[np.uint64(2) * b]
-                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
-                add_block(accumulator, target, synapses.weights, skip, payload)  # pyright: ignore
-            e += np.uint64(1)
-            if e == number:
-                break
-            neuron = np.uint64(event_neuron[e]) - first_neuron
-            if neuron - start >= channels:
-                break
+def _note_payloads(position, laid, rescaling, event_neuron, event_payload, ready, ready_count):
+    """Write each event's payload beside, (x * multiplier + (1 << (shift - 1))) >> shift where it is rescaled."""
+    positions, channels, first_phase = np.uint64(laid[0]), np.uint64(laid[1]), np.uint64(laid[3])
+    rescale, rescales, multipliers, shifts = rescaling
+    ready_count[:] = 0
+    for e in range(np.uint64(len(event_neuron))):
+        neuron = np.uint64(event_neuron[e] - laid[4])
+        payload = np.int64(event_payload[e])
+        if rescales > 0:
+            own = np.int64(rescale) + np.int64(neuron) % np.int64(rescales)
+            payload = (payload * multipliers[own] + (np.int64(1) << (shifts[own] - 1))) >> shifts[own]
+        f = np.uint64(position[_TWO * (positions + neuron // channels) + _ONE]) - first_phase
+        ready[_WIDTH * (f * np.uint64(PIECE) + np.uint64(ready_count[f])) + _TWO] = payload
+        ready_count[f] += 1
 
 
 @_jit
-def _add_singles(tables, j, first_neuron, event_neuron, payloads, accumulator):
-    synapses = tables.synapses
-    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
-    positions = np.uint64(tables.projections.position[j])
-    e, number = np.uint64(0), np.uint64(len(event_neuron))
-    while e < number:
-        neuron = np.uint64(event_neuron[e]) - first_neuron
-        place = neuron // channels
-        start = place * channels
-        at = np.uint64(2) * (positions + place)
-        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
-        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
-        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
-        while True:
-            weight = weights + np.int64(neuron - start) * of_a_channel
-            payload = np.int64(payloads[e])
-            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
-            for b in range(first, last):
-                target = base + shift + synapses.block[np.uint64(2) * b]
-                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
-                accumulator[np.uint64(target)] += np.int32(payload * synapses.weights[np.uint64(skip)])
-            e += np.uint64(1)
-            if e == number:
-                break
-            neuron = np.uint64(event_neuron[e]) - first_neuron
-            if neuron - start >= channels:
-                break
+def _add_units(ready, number, blocks, block, weights, accumulator):
+    e, end = np.uint64(0), _WIDTH * np.uint64(number)
+    while e < end:
+        base, weight = np.int64(ready[e]), np.int64(ready[e + _ONE])
+        if e + _THREE * _WIDTH < end and ready[e + _THREE * _WIDTH] == base:
+            second, third = np.int64(ready[e + _WIDTH + _ONE]), np.int64(ready[e + _TWO * _WIDTH + _ONE])
+            fourth = np.int64(ready[e + _THREE * _WIDTH + _ONE])
+            for b in range(blocks[0], blocks[1]):
+                at, skip = base + block[_TWO * b], np.int64(block[_TWO * b + _ONE])
+                four = (weight + skip, second + skip, third + skip, fourth + skip)
+                add_four_unit_blocks(accumulator, at, weights, *four)  # pyright: ignore
+            e += _FOUR * _WIDTH
+        elif e + _WIDTH < end and ready[e + _WIDTH] == base:
+            second = np.int64(ready[e + _WIDTH + _ONE])
+            for b in range(blocks[0], blocks[1]):
+                at, skip = base + block[_TWO * b], np.int64(block[_TWO * b + _ONE])
+                add_two_unit_blocks(accumulator, at, weights, weight + skip, second + skip)  # pyright: ignore
+            e += _TWO * _WIDTH
+        else:
+            for b in range(blocks[0], blocks[1]):
+                at, skip = base + block[_TWO * b], np.int64(block[_TWO * b + _ONE])
+                add_unit_block(accumulator, at, weights, weight + skip)  # pyright: ignore
+            e += _WIDTH
 
 
 @_jit
-def _compare(tables, j, first_neuron, event_neuron, payloads, accumulator):
-    synapses = tables.synapses
-    channels, channel = np.uint64(tables.projections.channels[j]), tables.projections.channel[j]
-    positions = np.uint64(tables.projections.position[j])
-    e, number = np.uint64(0), np.uint64(len(event_neuron))
-    while e < number:
-        neuron = np.uint64(event_neuron[e]) - first_neuron
-        place = neuron // channels
-        start = place * channels
-        at = np.uint64(2) * (positions + place)
-        base, phase = np.int64(synapses.position[at]), np.uint64(4) * np.uint64(synapses.position[at + np.uint64(1)])
-        weights, of_a_channel = np.int64(synapses.phase[phase]), np.int64(synapses.phase[phase + np.uint64(1)])
-        first, last = np.uint64(synapses.phase[phase + np.uint64(2)]), np.uint64(synapses.phase[phase + np.uint64(3)])
-        while True:
-            weight = weights + np.int64(neuron - start) * of_a_channel
-            payload = np.int64(payloads[e])
-            shift = np.int64(synapses.channel[np.uint64(channel) + neuron - start]) if channel >= 0 else np.int64(0)
-            for b in range(first, last):
-                target = base + shift + synapses.block[np.uint64(2) * b]
-                skip = weight + synapses.block[np.uint64(2) * b + np.uint64(1)]
-                arrived = np.int32(payload * synapses.weights[np.uint64(skip)])
-                if arrived > accumulator[np.uint64(target)]:
-                    accumulator[np.uint64(target)] = arrived
-            e += np.uint64(1)
-            if e == number:
-                break
-            neuron = np.uint64(event_neuron[e]) - first_neuron
-            if neuron - start >= channels:
-                break
+def _add_rows(ready, number, blocks, block, weights, accumulator):
+    e, end = np.uint64(0), _WIDTH * np.uint64(number)
+    while e < end:
+        base, weight, payload = np.int64(ready[e]), np.int64(ready[e + _ONE]), np.int64(ready[e + _TWO])
+        if e + _THREE * _WIDTH < end and ready[e + _THREE * _WIDTH] == base:
+            second, third = np.int64(ready[e + _WIDTH + _ONE]), np.int64(ready[e + _TWO * _WIDTH + _ONE])
+            fourth = np.int64(ready[e + _THREE * _WIDTH + _ONE])
+            payloads = (
+                *(payload, np.int64(ready[e + _WIDTH + _TWO]), np.int64(ready[e + _TWO * _WIDTH + _TWO])),
+                np.int64(ready[e + _THREE * _WIDTH + _TWO]),
+            )
+            for b in range(blocks[0], blocks[1]):
+                at, skip = base + block[_TWO * b], np.int64(block[_TWO * b + _ONE])
+                four = (weight + skip, second + skip, third + skip, fourth + skip)
+                add_four_blocks(accumulator, at, weights, *four, *payloads)  # pyright: ignore
+            e += _FOUR * _WIDTH
+        elif e + _WIDTH < end and ready[e + _WIDTH] == base:
+            second, other = np.int64(ready[e + _WIDTH + _ONE]), np.int64(ready[e + _WIDTH + _TWO])
+            for b in range(blocks[0], blocks[1]):
+                at, skip = base + block[_TWO * b], np.int64(block[_TWO * b + _ONE])
+                two = (weight + skip, second + skip)
+                add_two_blocks(accumulator, at, weights, *two, payload, other)  # pyright: ignore
+            e += _TWO * _WIDTH
+        else:
+            for b in range(blocks[0], blocks[1]):
+                at, skip = base + block[_TWO * b], np.int64(block[_TWO * b + _ONE])
+                add_block(accumulator, at, weights, weight + skip, payload)  # pyright: ignore
+            e += _WIDTH
 
 
 @_jit
-def _rescaled(projections, j, first_neuron, event_neuron, event_payload):
-    """(x * multiplier + (1 << (shift - 1))) >> shift, by channel of the source."""
-    rescale, rescales = np.int64(projections.rescale[j]), np.int64(projections.rescales[j])
-    payloads = np.empty(len(event_neuron), np.int32)
-    for e in range(len(event_neuron)):
-        channel = rescale + (event_neuron[e] - first_neuron) % rescales
-        shift = projections.shift[channel]
-        payloads[e] = (event_payload[e] * projections.multiplier[channel] + (np.int64(1) << (shift - 1))) >> shift
-    return payloads
+def _add_singles(ready, number, blocks, block, weights, accumulator, maxima):
+    for e in range(np.uint64(0), _WIDTH * np.uint64(number), _WIDTH):
+        base, weight, payload = np.int64(ready[e]), np.int64(ready[e + _ONE]), np.int64(ready[e + _TWO])
+        for b in range(blocks[0], blocks[1]):
+            at = np.uint64(base + block[_TWO * b])
+            arrived = np.int32(payload * weights[np.uint64(weight + block[_TWO * b + _ONE])])
+            if not maxima:
+                accumulator[at] += arrived
+            elif arrived > accumulator[at]:
+                accumulator[at] = arrived

@@ -9,11 +9,19 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
-from striate_runtime.neuromorphic.events_blocks import nothing_new, ones, plain_block, trailing_zeros, whole_plain_block
+from striate_runtime.neuromorphic.events_blocks import (
+    far_nothing_new,
+    nothing_new,
+    ones,
+    plain_block,
+    trailing_zeros,
+    whole_plain_block,
+)
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.tables import LANES
 
 _MASK = (1 << LANES) - 1
+_STRIDE = 4 * LANES
 _jit = njit(nogil=True, error_model="numpy")
 
 
@@ -21,7 +29,7 @@ _jit = njit(nogil=True, error_model="numpy")
 def sum_up(tables, state, p, start, step, counts, saturation):
     """Update population p and write its events from `start` on; where they end."""
     populations, segments, parameters = tables.populations, tables.segments, tables.parameters
-    now, then = _halves(state, step)
+    now, then = _halves(state.sums, step)
     interval = populations.reset_interval[p]
     if interval > 0 and step % interval == populations.reset_offset[p]:
         _reset(populations, segments, state, p, then)
@@ -33,9 +41,15 @@ def sum_up(tables, state, p, start, step, counts, saturation):
         active, over = np.int64(0), np.int64(0)
         neuron, parameter, length = segments.neuron[s], segments.parameter[s], segments.length[s]
         at, old = now + segments.accumulator[s], then + segments.accumulator[s]
-        for i in range(np.int64(0), length, np.int64(LANES)):
-            if still and nothing_new(sums, at + i, old + i):  # pyright: ignore
-                continue
+        i = np.int64(-LANES)
+        while i + LANES < length:
+            i += LANES
+            if still:
+                if i + _STRIDE <= length and far_nothing_new(sums, at + i, old + i):  # pyright: ignore
+                    i += _STRIDE - LANES
+                    continue
+                if nothing_new(sums, at + i, old + i):  # pyright: ignore
+                    continue
             where = (sums, at + i, old + i, potential, neuron + i)
             what = (parameters.bias, parameters.threshold, parameter + i)
             if i + LANES <= length:
@@ -64,21 +78,19 @@ def sum_up(tables, state, p, start, step, counts, saturation):
 
 
 @_jit
-def copy_currents(tables, state, p, step, row):
+def copy_currents(populations, segments, sums, p, step, row):
     """The currents of population p after `step`: the sums that arrived in it, counted 64 times."""
-    segments = tables.segments
-    now, _ = _halves(state, step)
-    sums = state.sums
-    first = tables.populations.neuron[p]
-    for s in range(tables.populations.segment[p], tables.populations.segment[p + 1]):
+    now, _ = _halves(sums, step)
+    first = populations.neuron[p]
+    for s in range(populations.segment[p], populations.segment[p + 1]):
         for i in range(segments.length[s]):
             row[segments.neuron[s] - first + i] = np.int32(sums[now + segments.accumulator[s] + i]) << SUM_SHIFT
 
 
 @_jit
-def _halves(state, step):
+def _halves(sums, step):
     """Where the sums of this step start, and those of the step before, which are the next step's."""
-    half = len(state.sums) // 2
+    half = len(sums) // 2
     return (step % 2) * half, (1 - step % 2) * half
 
 

@@ -29,6 +29,9 @@ KINDS = {
 PIECE = 512
 """Events sorted by phase at a time: few enough to stay in the first level of cache."""
 
+READY = 3
+"""Numbers of each: base, first weight, payload."""
+
 ROWS, SINGLES, MAXIMA = range(3)
 """How a projection delivers: whole runs of accumulators, single accumulators, or the maximum into single ones."""
 
@@ -177,7 +180,7 @@ class State(NamedTuple):
     sums: npt.NDArray[np.int16]
     """The accumulators of plain neurons, twice: what arrives in even steps, then what arrives in odd ones."""
     ready: I32
-    """Events of a piece by phase, base and first weight each, about to be added."""
+    """Events of a piece by phase, READY numbers each, about to be added."""
     ready_count: I64
     potential: I32
     current: I32
@@ -199,7 +202,7 @@ def new_state(tables: Tables, accumulators: int, sums: int) -> State:
     return State(
         accumulator=np.zeros(accumulators, np.int32),
         sums=np.zeros(2 * sums, np.int16),
-        ready=np.zeros(phases * PIECE * 2, np.int32),
+        ready=np.zeros(phases * PIECE * READY, np.int32),
         ready_count=np.zeros(phases, np.int64),
         potential=np.zeros(neurons + LANES, np.int32),
         current=np.zeros(neurons + LANES, np.int32),
