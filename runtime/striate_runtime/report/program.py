@@ -16,7 +16,8 @@ def summary(program: Program) -> dict[str, int]:
     if program.target == "gpu":
         body = msgspec.convert(program.body, GpuBody)
         return {
-            "launches": len(body.launches),
+            **({} if body.steps is None else {"steps": body.steps}),
+            "launches": sum(body.steps or 1 if launch.loop else 1 for launch in body.launches),
             "weight_bytes": sum(array.nbytes for array in program.arrays.values()),
             "arena_bytes_per_sample": body.arena_bytes,
             "arena_bytes_without_reuse": body.arena_bytes_without_reuse,
@@ -46,5 +47,6 @@ def plan_text(program: Program) -> str:
     for launch in body.launches:
         kernel = launch.candidates[0].kernel
         nodes = ", ".join(launch.nodes)
-        lines.append(f"{launch.layer:<28} {kernel:<18} {launch.rows_per_sample:>9,} {launch.macs:>14,} {nodes}")
+        again = f" ({body.steps} times, loop {launch.loop})" if launch.loop else ""
+        lines.append(f"{launch.layer:<28} {kernel:<18} {launch.rows_per_sample:>9,} {launch.macs:>14,} {nodes}{again}")
     return "\n".join(lines) + "\n"

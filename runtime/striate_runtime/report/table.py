@@ -98,7 +98,8 @@ def _cells(result: Result) -> tuple[RenderableType, ...]:
     latency = quantity.duration(profile.latency_us.value)
     if profile.latency_us.high is not None:
         latency += f" to\n{quantity.duration(profile.latency_us.high)}"
-    latency += f"\n{profile.steps} steps" if profile.steps else f"\nbatch {profile.batch}"
+    latency += f"\nbatch {profile.batch}" if profile.batch > 1 or not profile.steps else ""
+    latency += f"\n{profile.steps} steps" if profile.steps else ""
     if len(profile.levels) > 1:
         latency += f"\ntiming {list(profile.levels)[-1]}"
     name = Text(profile.machine)
