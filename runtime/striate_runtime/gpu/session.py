@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate_runtime.device import Array, Device, DeviceError, Progress, check_inputs
+from striate_runtime.device import Array, Device, DeviceError, Progress, Settings, check_inputs
 from striate_runtime.gpu import choices as kept
 from striate_runtime.gpu.choices import Choices
 from striate_runtime.gpu.driver import Driver, Handle, NoGpuError, open_driver
@@ -32,8 +32,13 @@ _TIMED_REPLAYS = 100
 _LATENCY_NOTE = "median over graph replays, p10 to p90; inputs on the GPU, transfers not counted; a batch's share"
 
 
-def open_gpu(program: Program, fallback: bool, progress: Progress) -> Device:
-    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError."""
+def open_gpu(program: Program, fallback: bool, progress: Progress, settings: Settings) -> Device:
+    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError.
+
+    `settings.threads` is moot: the GPU has its own.
+    """
+    if settings.timing != "simple":
+        raise DeviceError(f"timing '{settings.timing}' follows the messages between a chip's cores, and a GPU has none")
     plan = read_plan(program)
     try:
         driver = open_driver()
