@@ -162,6 +162,17 @@ def test_trace_takes_one_sample_unless_told(striate: Striate, model: Path, tmp_p
     assert load_trace(tmp_path / "t.npz").samples == 1
 
 
+def test_the_interpreter_s_trace_of_a_network_with_time_has_every_step(striate: Striate, tmp_path: Path) -> None:
+    text = "network n(x: f32[4], dt=1ms) -> count { spikes = x |> integrate_and_fire\n count = spikes |> spike_count }"
+    (tmp_path / "net.striate").write_text(text)
+    np.savez(tmp_path / "data.npz", x=np.full((2, 5, 4), 0.5, np.float32))
+    arguments = ("--on", "interpreter", "--data", tmp_path / "data.npz", "--samples", 2, "-o", tmp_path / "t.npz")
+    assert striate("trace", tmp_path / "net.striate", *arguments).code == 0
+    values = load_trace(tmp_path / "t.npz").values
+    assert values["spikes"].shape == (2, 5, 4)
+    assert values["count"].tolist() == [[2.0] * 4] * 2
+
+
 def test_diff_ends_with_1_where_machines_part_and_with_0_within_the_tolerance(
     striate: Striate, model: Path, tmp_path: Path
 ) -> None:

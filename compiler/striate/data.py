@@ -6,6 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
             )
             return {name: array for name, array in members.items() if isinstance(array, np.ndarray)}
     except FileNotFoundError:
-        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file")) from None
+        raise CompileError(Diagnostic("bad-data", f"{path}: there is no such file", help=_told_of(path))) from None
     except MemoryError as error:
         raise CompileError(Diagnostic("bad-data", f"{path}: too large for this machine's memory: {error}")) from error
     except OSError as error:
@@ -50,6 +51,15 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise CompileError(Diagnostic("bad-data", f"{path}: not a usable .npz or .npy file: {reason}")) from error
 
 
+def _told_of(path: Path) -> str | None:
+    """Data that is not ours to ship is made by its user: the README.md beside it, where that names the file."""
+    page = path.parent / "README.md"
+    with suppress(OSError):
+        if path.name in page.read_text(encoding="utf-8", errors="replace"):
+            return f"{page} says how '{path.name}' is made"
+    return None
+
+
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """The arrays as a compressed .npz. Any name will do, also those that numpy.savez takes for its own arguments."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -58,11 +68,15 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def load_arrays(path: Path, inputs: Mapping[str, TensorType], dt_s: float | None = None) -> dict[str, Array]:
+def load_arrays(
+    path: Path, inputs: Mapping[str, TensorType], dt_s: float | None = None, streams: bool = False
+) -> dict[str, Array]:
     """The arrays for a network's inputs, `[N, *shape]`, in the inputs' types. Other arrays in the file are ignored.
 
-    For a network with a time step `dt_s` they are `[N, T, *shape]`. Raises CompileError: bad-data, no-time-steps.
+    For a network with a time step `dt_s`, and for `streams`, they are `[N, T, *shape]`. Raises CompileError: bad-data,
+    no-time-steps.
     """
+    timed = dt_s is not None or streams
     arrays = read_arrays(path)
     if "" in arrays and len(inputs) == 1:
         arrays = {next(iter(inputs)): arrays[""]}
@@ -74,21 +88,24 @@ def load_arrays(path: Path, inputs: Mapping[str, TensorType], dt_s: float | None
             message = f"{path}: it has no array for the input '{name}'; it holds {held}"
             mistakes.append(Diagnostic("bad-data", message, help=did_you_mean(name, arrays)))
             continue
-        leading = ("N",) if dt_s is None else ("N", "T")
+        leading = ("N", "T") if timed else ("N",)
         wrong = _wrong(arrays[name], type, len(leading))
         if wrong:
             message = f"{path}: '{name}' must be {type.dtype}[{', '.join(map(str, (*leading, *type.shape)))}]; {wrong}"
             mistakes.append(Diagnostic("bad-data", message))
         elif 0 in arrays[name].shape[: len(leading)]:
             message = f"{path}: '{name}' holds no time steps: its shape is {list(arrays[name].shape)}"
-            help = "the second dimension is time; a network with dt runs for at least one step"
+            whose = (
+                "a stream has at least one frame" if dt_s is None else "a network with dt runs for at least one step"
+            )
+            help = f"the second dimension is time; {whose}"
             mistakes.append(Diagnostic("no-time-steps", message, help=help))
         else:
             checked[name] = arrays[name].astype(NUMPY[type.dtype], copy=False)
     counts = {name: len(array) for name, array in checked.items()}
     if len(set(counts.values())) > 1:
         mistakes.append(Diagnostic("bad-data", f"{path}: the inputs disagree on the number of samples: {counts}"))
-    steps = {name: array.shape[1] for name, array in checked.items() if dt_s is not None}
+    steps = {name: array.shape[1] for name, array in checked.items() if timed}
     if len(set(steps.values())) > 1:
         mistakes.append(Diagnostic("bad-data", f"{path}: the inputs disagree on the number of steps: {steps}"))
     if mistakes:
@@ -96,26 +113,44 @@ def load_arrays(path: Path, inputs: Mapping[str, TensorType], dt_s: float | None
     return checked
 
 
-def load_labels(path: Path, samples: int) -> Array | None:
-    """The array `label` `[N]` of a data file, or None where it has none."""
+def holds_streams(path: Path, inputs: Mapping[str, TensorType]) -> bool:
+    """Whether a file's arrays for a network without time have a dimension more: frames, `[N, T, *shape]`."""
+    arrays = read_arrays(path)
+    if "" in arrays and len(inputs) == 1:
+        arrays = {next(iter(inputs)): arrays[""]}
+    return all(name in arrays and arrays[name].ndim == len(type.shape) + 2 for name, type in inputs.items())
+
+
+def frames_of(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Streams `[N, T, *shape]` as their frames, one after the other, `[N T, *shape]`."""
+    return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
+
+
+def load_labels(path: Path, *samples: int) -> Array | None:
+    """The array `label` of a data file, `[N]` or for streams `[N, T]`, or None where it has none."""
     labels = read_arrays(path).get("label")
     if labels is None:
         return None
-    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
-        wrong = f"it is {labels.dtype}{list(labels.shape)}"
-        message = f"{path}: 'label' must be integers [{samples}], one for each sample; {wrong}"
+    if labels.shape != samples or labels.dtype.kind not in "iu":
+        wrong, each = f"it is {labels.dtype}{list(labels.shape)}", "sample" if len(samples) == 1 else "frame"
+        message = f"{path}: 'label' must be integers {list(samples)}, one for each {each}; {wrong}"
         raise CompileError(Diagnostic("bad-data", message))
     if labels.min() < 0:
         raise CompileError(Diagnostic("bad-data", f"{path}: a label is {labels.min()}; labels count from 0"))
     return labels
 
 
-def random_inputs(inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0) -> dict[str, Array]:
-    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones."""
+def random_inputs(
+    inputs: Mapping[str, TensorType], samples: int = 2, seed: int = 0, steps: int | None = None
+) -> dict[str, Array]:
+    """Uniform inputs in 0..1 (integers: their full range), for checks that need some numbers but no particular ones.
+
+    `[N, *shape]`, or with `steps` `[N, steps, *shape]`.
+    """
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}
     for name, type in inputs.items():
-        dtype, shape = NUMPY[type.dtype], (samples, *type.shape)
+        dtype, shape = NUMPY[type.dtype], (samples, *(() if steps is None else (steps,)), *type.shape)
         if type.is_float:
             arrays[name] = rng.uniform(0, 1, shape).astype(dtype)
         else:

@@ -31,13 +31,18 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 Observe = Callable[[str, "Graph"], None]
 
+STAND_IN_STEPS = 8
+"""How many time steps a sample has that stands in for one that nobody gave."""
+
 
 @dataclass
 class Compilation:
     """One network on its way to one or more machines.
 
-    `calibration` are arrays for the graph's inputs, `[N, *shape]`. With `stand_ins`, weights and calibration that
-    are missing are random: enough to check that a network compiles and fits. `weights_are_random` says it happened.
+    `calibration` are arrays for the graph's inputs, `[N, *shape]`, over time `[N, T, *shape]`. With `stand_ins`,
+    weights and calibration that are missing are random: enough to check that a network compiles and fits.
+    `weights_are_random` says it happened. `steps` is the T of the data that a network with time is to run on, or of
+    streams of frames, where they are known.
     """
 
     source: Source
@@ -47,6 +52,7 @@ class Compilation:
     stand_ins: bool = False
     weights_are_random: bool = False
     observe: Observe | None = None
+    steps: int | None = None
     pass_reports: list[PassReport] = field(default_factory=list["PassReport"])
     _calibration: Mapping[str, Array] | None = None
 
@@ -62,11 +68,14 @@ class Compilation:
     @cached_property
     def quantized(self) -> Graph:
         """The integer graph: the truth for every machine that computes in integers."""
-        from striate.passes import quantize
+        from striate.passes import quantize, quantize_time
         from striate.verify import verify
 
         graph = self.optimised.copy()
-        quantize(graph, self.calibration)
+        if graph.dt_s is None:
+            quantize(graph, self.calibration)
+        else:
+            quantize_time(graph, self.calibration)
         verify(graph, "quantize")
         if self.observe:
             self.observe("quantize", graph)
@@ -80,7 +89,7 @@ class Compilation:
         if self.experiment.calibration is not None:
             return load_arrays(self.base / self.experiment.calibration, self.graph.inputs, self.graph.dt_s)
         if self.stand_ins:
-            return random_inputs(self.graph.inputs)
+            return random_inputs(self.graph.inputs, steps=self._stand_in_steps)
         raise CompileError(
             Diagnostic(
                 "needs-calibration",
@@ -88,6 +97,23 @@ class Compilation:
                 help="name sample inputs: 'calibration \"FILE.npz\"' in the compare section, or --calibration FILE.npz",
             )
         )
+
+    def steps_on(self, machine: Machine) -> int | None:
+        """How many steps a sample has on a machine: what its `steps` says, else the data, else the calibration data.
+
+        For a network without time, how many frames the data have where they are streams. Raises CompileError:
+        needs-calibration, where nothing says it.
+        """
+        if self.graph.dt_s is None:
+            return self.steps
+        asked = machine.options.get("steps")
+        if isinstance(asked, int):
+            return asked
+        return self.steps or int(next(iter(self.calibration.values())).shape[1])
+
+    @property
+    def _stand_in_steps(self) -> int | None:
+        return None if self.graph.dt_s is None else self.steps or STAND_IN_STEPS
 
     def _watch(self, name: str, graph: Graph) -> None:
         if self.observe:
@@ -165,7 +191,16 @@ def lower(
     refuse_time(compilation.graph, target.name)
     graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
     return target.compile(
-        Request(graph, lambda: compilation.calibration, hardware, machine, options, build=build, progress=progress)
+        Request(
+            graph,
+            lambda: compilation.calibration,
+            hardware,
+            machine,
+            options,
+            build=build,
+            progress=progress,
+            steps=compilation.steps_on(machine),
+        )
     )
 
 
@@ -176,9 +211,14 @@ def compile(
     weights: str | None = None,
     calibration: Path | Mapping[str, Array] | None = None,
     progress: Progress | None = None,
+    steps: int | None = None,
 ) -> Program:
-    """Compile a network (its text, or the path of a file) for the machine that `on` names."""
+    """Compile a network (its text, or the path of a file) for the machine that `on` names.
+
+    `steps`: how many steps a sample has, for a network with time, or frames, for machines that take streams.
+    """
     from striate.language import parse_machine
 
     compilation = read(text_or_path, weights=weights, calibration=calibration)
+    compilation.steps = steps
     return lower(compilation, parse_machine(on), progress=progress)

@@ -154,6 +154,7 @@ _CONSTANT = {
     ("batch_norm", "running_mean"): 0.0,
     ("batch_norm", "running_var"): 1.0,
     ("prelu", "weight"): 0.25,
+    ("sigma_delta", "bias"): 0.0,
 }
 """(operator, role) -> the number that PyTorch fills it with."""
 

@@ -51,6 +51,14 @@ def test_a_missing_array_names_what_is_held_and_the_nearest(tmp_path: Path) -> N
         load_arrays(tmp_path / "d.npz", IMAGE)
 
 
+def test_a_missing_file_is_looked_up_in_the_page_beside_it_which_must_name_it(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("`python frames.py` writes d.npz.")
+    for name, told in (("d.npz", True), ("e.npz", False)):
+        with pytest.raises(CompileError, match=f"{name}: there is no such file") as caught:
+            read_arrays(tmp_path / name)
+        assert (f"README.md says how '{name}' is made" in str(caught.value)) == told
+
+
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", image=np.array([object()], dtype=object), allow_pickle=True)
     with pytest.raises(CompileError, match="never loaded"):

@@ -106,6 +106,7 @@ def test_fields_may_be_arrays_of_their_own_with_other_tools_names_and_signs(tmp_
         ({"p": np.array([0, 1, 2])}, "event 2 has p = 2, which must be in 0..1"),
         ({"p": np.array([-1, 1, 0])}, "event 2 has p = 0, but others have -1"),
         ({"t": np.array([1, 2])}, "disagree on the number of events"),
+        ({"p": np.array([255]), "offsets": np.array([0, 1, 3])}, "many recordings: write each to a file of its own"),
         ({"t": np.zeros((3, 1), np.int64)}, r"it is int64\[3, 1\]"),
         ({"p": None}, "no field 'p'; it holds x, y, t"),
     ],

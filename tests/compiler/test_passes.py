@@ -15,14 +15,14 @@ from striate.graph import Graph
 from striate.interpreter import interpret
 from striate.language import read
 from striate.operators import OPERATORS
-from striate.passes import PASSES, run_passes
+from striate.passes import PASSES, TIME_PASSES, run_passes
 from striate.printer import print_graph
 from striate.tensor import NUMPY, Array
 from striate.verify import verify
 
 PAGES = Path(__file__).parent / "passes"
 MODELS = Path(__file__).parents[2] / "examples" / "models"
-BY_NAME = {run.__name__: run for run in PASSES}
+BY_NAME = {run.__name__: run for run in (*PASSES, *TIME_PASSES)}
 
 ONLY_MOVES = frozenset(
     ("remove_dead_nodes", "merge_common_subexpressions", "merge_movement", "remove_identities", "merge_clips")

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from striate.operators.fixed_point import FixedPointIntegrator, FixedPointLif, FixedPointNeuron
+from striate.operators.quantized import Requantize
+from striate.operators.sigma_delta import FixedPointSigmaDelta
 from striate.operators.stateful import State
 from striate.tensor import TensorType
 from striate_runtime.device import open_device
@@ -106,3 +108,90 @@ def test_what_is_drawn_fires_and_saturates():
     assert all(spikes.any() and not spikes.all() for spikes in cases)
     held = [by_the_operator(NEURONS["never fires"], *drawn(seed)) for seed in range(8)]
     assert max(int(abs(v).max()) for v in held) == (1 << 23) - 1
+
+
+# --- sigma-delta ----------------------------------------------------------------------------------------------------
+
+
+def changing(seed: int) -> tuple[FixedPointSigmaDelta, Array, dict[str, Array]]:
+    """A neuron, sums of changes over time, and its parameters."""
+    rng = np.random.default_rng(seed)
+    largest = int(rng.choice([2, 60, 4000]))
+    x = rng.integers(-largest, largest + 1, (STEPS, *SHAPE)) * (rng.random((STEPS, *SHAPE)) < 0.4)
+    low, high = ((-127, 127), (0, 255), (-5000, 9000))[seed % 3]
+    neuron = FixedPointSigmaDelta(low, high, int(rng.choice([0, 1, 2, 9])))
+    channels = SHAPE[0]
+    return (
+        neuron,
+        x.astype(np.int32),
+        {
+            "bias": rng.integers(-50, 50, channels).astype(np.int32),
+            "multiplier": rng.integers(1 << 28, 1 << 31, channels).astype(np.int32),
+            "shift": rng.integers(30, 34, channels).astype(np.int32),
+        },
+    )
+
+
+def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Array]) -> Program:
+    """x -> y -> z, one to one: z adds up what y sends."""
+    fields: dict[str, Any] = {"low": neuron.low, "high": neuron.high, **{role: role for role in parameters}}
+    arrays = parameters | {"threshold": np.full(SHAPE[0], max(1, neuron.threshold), np.int32)}
+    populations = (
+        Population("x", "x", SHAPE, "input"),
+        Population("y", "y", SHAPE, "sigma_delta", fires_at=1, threshold="threshold", **fields),
+        Population("z", "z", SHAPE, "readout", fires_at=2),
+    )
+    body = NeuromorphicBody(
+        coding="native",
+        steps=STEPS + 2,
+        populations=populations,
+        projections=(
+            Projection("xy", "y", "x", "y", "one_to_one"),
+            Projection("yz", "z", "y", "z", "one_to_one"),
+        ),
+        cores=tuple(
+            Core(2 * i + j, name, (0, 5), (i, i + 1), (0, 7), 0, i, j, ())
+            for i in range(3)
+            for j, name in enumerate("yz")
+        ),
+        inputs={"x": "x"},
+        outputs={"y": "y", "z": "z"},
+        input_scale={"x": 1.0},
+        input_low={"x": -4000},
+        input_high={"x": 4000},
+        read_at={"y": STEPS + 1},
+        series=("y", "z"),
+    )
+    outputs = tuple(Port(name, "i32", (STEPS, *SHAPE)) for name in "yz")
+    text = load_hardware("loihi2").text
+    inputs = (Port("x", "i32", (STEPS, *SHAPE)),)
+    return Program("neuromorphic", "by hand", "net", inputs, outputs, text, msgspec.to_builtins(body), arrays, {})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_sigma_delta_population_computes_what_the_operator_means(seed: int):
+    neuron, x, parameters = changing(seed)
+    state: State = {name: np.zeros((1, *SHAPE), np.int32) for name in ("s", "sent")}
+    sent: list[Array] = []
+    for row in x:
+        change, state = neuron.step((row[None],), state, 0.001, **parameters)
+        sent.append(change[0])
+    levels = np.cumsum(sent, axis=0)
+    with open_device(sigma_delta_program(neuron, parameters)) as chip:
+        outputs, profile = chip.profile({"x": x[None]})
+    assert np.array_equal(outputs["y"][0], levels)
+    assert np.array_equal(outputs["z"][0], levels), "what arrives adds up to what was sent"
+    assert profile.counts["events_out"] == np.count_nonzero(sent)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_threshold_0_what_a_sigma_delta_has_sent_is_the_requantized_sum(seed: int):
+    neuron, x, parameters = changing(seed)
+    exact = FixedPointSigmaDelta(neuron.low, neuron.high)
+    state: State = {name: np.zeros((1, *SHAPE), np.int32) for name in ("s", "sent")}
+    for row in x:
+        _, state = exact.step((row[None],), state, 0.001, **parameters)
+    bias = parameters.pop("bias").reshape(-1, 1, 1)
+    total = (x.sum(0) + bias)[None].astype(np.int32)
+    wanted = Requantize("i32", neuron.low, neuron.high).reference(total, **parameters)
+    assert np.array_equal(state["sent"], wanted)

@@ -30,7 +30,11 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': to stdout).")
     ] = None,
 ) -> None:
-    """Compile for each machine, run all on the same data, and print one table with every figure's basis."""
+    """Compile for each machine, run all on the same data, and print one table with every figure's basis.
+
+    Data may be streams, [N, T, *shape]: a machine with coding=delta runs each as a whole, all others and the float
+    reference run it frame by frame, and a sample is one frame.
+    """
     import json as json_text
 
     from striate.cli import console
@@ -61,7 +65,7 @@ def _compare(
     fallback: bool,
     progress: Progress,
 ) -> Comparison:
-    from striate.data import load_arrays, load_labels
+    from striate.data import frames_of, holds_streams, load_arrays, load_labels
     from striate.diagnostics import CompileError, Diagnostic
     from striate.interpreter import interpret
     from striate.pipeline import read
@@ -70,8 +74,7 @@ def _compare(
 
     compilation = read(model, weights=weights, calibration=calibration)
     machines = _machines(compilation, on)
-    for machine in machines:
-        find(machine)
+    found = [find(machine) for machine in machines]
     if data is None and compilation.experiment.data is not None:
         data = compilation.base / compilation.experiment.data
     if data is None:
@@ -79,19 +82,36 @@ def _compare(
         raise CompileError(
             Diagnostic("bad-data", message, help="write 'data \"FILE.npz\"' in the compare section, or pass --data")
         )
-    inputs = load_arrays(data, compilation.graph.inputs)
-    labels = load_labels(data, len(next(iter(inputs.values()))))
+    graph = compilation.graph
+    streams = any(target.takes_streams(options) for target, _, options in found)
+    streams = streams or (graph.dt_s is None and holds_streams(data, graph.inputs))
+    inputs = load_arrays(data, graph.inputs, graph.dt_s, streams)
+    first = next(iter(inputs.values()))
+    compilation.steps = first.shape[1] if streams or graph.dt_s is not None else None
+    labels = load_labels(data, *first.shape[: 2 if streams else 1])
     inputs = {name: array[:samples] for name, array in inputs.items()}
-    labels = None if labels is None or len(compilation.graph.outputs) != 1 else labels[:samples]
+    labels = None if labels is None or len(compilation.graph.outputs) != 1 else labels[:samples].reshape(-1)
+    frames = frames_of(inputs) if streams else inputs
 
     progress("the float reference", 0, 1)
-    reference = interpret(compilation.graph, inputs)
+    reference = interpret(compilation.graph, frames)
     progress("the float reference", 1, 1)
-    results = [_result(compilation, machine, inputs, labels, reference, fallback, progress) for machine in machines]
+    results = [
+        _result(
+            compilation,
+            machine,
+            inputs if target.takes_streams(options) else frames,
+            labels,
+            reference,
+            fallback,
+            progress,
+        )
+        for machine, (target, _, options) in zip(machines, found, strict=True)
+    ]
     return Comparison(
         compilation.graph.name,
         str(data),
-        len(next(iter(inputs.values()))),
+        len(next(iter(frames.values()))),
         None if labels is None else accuracy(next(iter(reference.values())), labels),
         tuple(results),
     )
@@ -124,6 +144,7 @@ def _result(
 ) -> Result:
     import numpy as np
 
+    from striate.data import frames_of
     from striate.interpreter import interpret
     from striate.pipeline import lower
     from striate.targets import find
@@ -131,18 +152,20 @@ def _result(
     from striate_runtime.compare import Result, accuracy, agreement
     from striate_runtime.device import SteppedDevice
 
+    target, _, options = find(machine)
+    streams = target.takes_streams(options)
     program = lower(compilation, machine, progress=progress)
     at_steps: dict[int, float] = {}
     with open_device(program, fallback=fallback, progress=progress) as device:
         outputs, profile = device.profile(inputs)
+        outputs = frames_of(outputs) if streams else outputs
         if labels is not None and isinstance(device, SteppedDevice) and profile.steps and device.answers_sharpen:
             steps = [n for n in (8, 16, 32, 64, 128, 256, 512, 1024) if n < profile.steps]
             snapshots = device.run_at_steps(inputs, steps) if steps else {}
             at_steps = {n: accuracy(next(iter(o.values())), labels) for n, o in snapshots.items()}
-    target, _, options = find(machine)
     exact = None
     if target.computes_in_integers(options):
-        truth = interpret(compilation.quantized, inputs)
+        truth = interpret(compilation.quantized, frames_of(inputs) if streams else inputs)
         exact = all(np.array_equal(outputs[name], truth[name]) for name in truth)
     score = None if labels is None else accuracy(next(iter(outputs.values())), labels)
     if at_steps and score is not None and profile.steps:

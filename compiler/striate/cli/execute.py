@@ -14,6 +14,8 @@ from striate.cli.arguments import Calibration, Data, Json, NoFallback, OneMachin
 
 if TYPE_CHECKING:
     from striate.cli.console import Progress
+    from striate.machine import Machine
+    from striate.pipeline import Compilation
     from striate.tensor import Array
     from striate_runtime.device import Device
     from striate_runtime.profile import CoreProfile, LayerProfile, Profile
@@ -38,7 +40,10 @@ def run(
     no_fallback: NoFallback = False,
     json: Json = False,
 ) -> None:
-    """Run a network on a machine, and keep or summarise its outputs."""
+    """Run a network on a machine, and keep or summarise its outputs.
+
+    A machine with coding=delta runs streams: its data are [N, T, *shape], and its outputs have T as well.
+    """
     import numpy as np
 
     from striate.cli import console
@@ -62,7 +67,8 @@ def run(
         "written": str(output) if output else None,
     }
     if labels is not None and len(outputs) == 1:
-        summary["accuracy"] = accuracy(next(iter(outputs.values())), labels)
+        (scores,) = outputs.values()
+        summary["accuracy"] = accuracy(scores.reshape(labels.size, -1), labels.reshape(-1))
     if json:
         console.print_json({"format": 1, **summary})
         return
@@ -94,7 +100,10 @@ def profile(
     colour: Annotated[str, typer.Option(help="What colours a core there: layer, load or energy.")] = "layer",
     json: Json = False,
 ) -> None:
-    """What running a network takes: latency, energy as a stack, memory, by layer; every figure with its basis."""
+    """What running a network takes: latency, energy as a stack, memory, by layer; every figure with its basis.
+
+    With coding=delta the data are streams, [N, T, *shape], and a sample is one frame of them.
+    """
     import msgspec
 
     from striate.cli import console
@@ -192,8 +201,11 @@ def prepare(
         names = ", ".join(port.name for port in program.inputs)
         raise CompileError(Diagnostic("bad-data", f"no inputs given: pass --data FILE.npz with {names}"))
     types = {port.name: TensorType(port.dtype, port.shape) for port in program.inputs}  # type: ignore[arg-type]
-    inputs = {name: array[:samples] for name, array in load_arrays(data, types).items()}
-    labels = load_labels(data, len(next(iter(load_arrays(data, types).values()))))
+    arrays = load_arrays(data, types)
+    inputs = {name: array[:samples] for name, array in arrays.items()}
+    first = next(iter(arrays.values()))
+    streams = program.target == "neuromorphic" and program.body["coding"] == "delta"
+    labels = load_labels(data, *first.shape[: 2 if streams else 1])
     return program, inputs, None if labels is None else labels[:samples]
 
 
@@ -223,7 +235,21 @@ def _compile(
     experiment = compilation.experiment
     if data is None and experiment.data is not None:
         data = compilation.base / experiment.data
+    if data is not None:
+        compilation.steps = _steps_in(compilation, machine, data)
     return lower(compilation, machine, progress=progress), data
+
+
+def _steps_in(compilation: Compilation, machine: Machine, data: Path) -> int | None:
+    """How many steps the data have, for a network with time, or frames, for a machine that takes streams."""
+    from striate.data import load_arrays
+    from striate.targets import find
+
+    graph, (target, _, options) = compilation.graph, find(machine)
+    streams = target.takes_streams(options)
+    if graph.dt_s is None and not streams:
+        return None
+    return next(iter(load_arrays(data, graph.inputs, graph.dt_s, streams).values())).shape[1]
 
 
 def _csv(profile: Profile, rows: Sequence[LayerProfile | CoreProfile]) -> str:

@@ -49,7 +49,7 @@ def metrics_of_graph(compilation: Compilation, integers: bool, inputs: Mapping[s
 
 
 def metrics_of_spikes(program: Program, values: Mapping[str, Array]) -> dict[str, Any]:
-    """The metrics of a traced program whose neurons spike over time; a call is one step."""
+    """The metrics of a traced program whose neurons send over time; a call is one step, a sample may be a stream."""
     from striate_runtime.metrics import neurobench, strict
     from striate_runtime.metrics.spiking import spiking_layers
 

@@ -13,11 +13,14 @@ from striate.cli.execute import ModelOrProgram
 
 if TYPE_CHECKING:
     from striate.cli.console import Progress
+    from striate.graph import Graph
     from striate.machine import Machine
     from striate.tensor import Array
     from striate_runtime.trace import Trace
 
 INTERPRETER = "interpreter"
+FIRING = ("lif", "integrate_and_fire", "cuba_lif", "fixed_point_lif")
+SILENT = ("leaky_integrator", "fixed_point_integrator")
 GRAPHS = ("optimised", "quantized", "graph")
 """Which graph the interpreter runs: what float machines get, what integer machines get, the network as written."""
 
@@ -35,7 +38,8 @@ def trace(
 ) -> None:
     """Keep every layer's values, and over time its spikes and potentials, under names that all machines share.
 
-    Besides a machine, --on takes 'interpreter' and 'interpreter(graph=quantized)': the reference's values.
+    Besides a machine, --on takes 'interpreter' and 'interpreter(graph=quantized)': the reference's values. It runs
+    streams, [N, T, *shape], frame by frame.
     """
     from striate.cli import console
     from striate.cli.arguments import writable
@@ -93,7 +97,7 @@ def trace_on(
 def _interpreted(
     model: Path, machine: Machine, data: Path | None, samples: int, weights: str | None, calibration: Path | None
 ) -> Trace:
-    from striate.data import load_arrays
+    from striate.data import frames_of, holds_streams, load_arrays
     from striate.diagnostics import CompileError, Diagnostic
     from striate.graph import Graph
     from striate.interpreter import interpret_all
@@ -113,8 +117,37 @@ def _interpreted(
         raise CompileError(
             Diagnostic("bad-data", f"no inputs given: pass --data FILE.npz with {', '.join(graph.inputs)}")
         )
-    inputs: Mapping[str, Array] = {name: array[:samples] for name, array in load_arrays(data, graph.inputs).items()}
-    return Trace(str(machine), graph.name, tuple(inputs), interpret_all(graph, inputs))
+    if graph.dt_s is None and holds_streams(data, graph.inputs):
+        streams = load_arrays(data, graph.inputs, streams=True)
+        kept = {name: array[:samples] for name, array in streams.items()}
+        values = interpret_all(graph, frames_of(kept))
+        shape = next(iter(kept.values())).shape[:2]
+        whole = {name: array.reshape(*shape, *array.shape[1:]) for name, array in values.items()}
+        return Trace(str(machine), graph.name, tuple(kept), whole)
+    arrays = load_arrays(data, graph.inputs, graph.dt_s)
+    inputs: Mapping[str, Array] = {name: array[:samples] for name, array in arrays.items()}
+    values = interpret_all(graph, inputs)
+    if graph.dt_s is not None:
+        outputs = {output: values[value] for output, value in graph.outputs.items()}
+        values = values | over_time(graph, values) | outputs
+    return Trace(str(machine), graph.name, tuple(inputs), values)
+
+
+def over_time(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
+    """What neurons give under a chip's names for it: spikes `[N, T, *shape]`, potentials of those that never fire."""
+    from striate_runtime.trace import EVENTS, POTENTIALS, SPIKES
+
+    endings = {**dict.fromkeys(FIRING, SPIKES), **dict.fromkeys(SILENT, POTENTIALS)}
+    named: dict[str, Array] = {}
+    for name, array in values.items():
+        node = graph.producer(name)
+        ending = endings.get(node.operator.name) if node else None
+        if ending == POTENTIALS:
+            named[name + ending] = array
+        elif ending == SPIKES:
+            sent = (array != 0).astype("uint8")
+            named |= {name + SPIKES: sent, name + EVENTS: sent.sum(axis=tuple(range(2, sent.ndim)), dtype="int64")}
+    return named
 
 
 def _stage(machine: Machine) -> str:

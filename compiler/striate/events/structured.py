@@ -35,7 +35,9 @@ def read_structured(path: Path) -> Recording:
     fields = {name: _whole_numbers(path, name, array) for name, array in _fields(path, arrays).items()}
     lengths = {name: len(array) for name, array in fields.items()}
     if len(set(lengths.values())) > 1:
-        raise bad_events(path, f"its fields disagree on the number of events: {lengths}")
+        many = "its 'offsets' seem to cut it into many recordings: write each to a file of its own"
+        help = many if "offsets" in arrays else None
+        raise bad_events(path, f"its fields disagree on the number of events: {lengths}", help)
     for name in ("x", "y"):
         _check(path, name, fields[name], 0, 65535)
     lowest = -1 if (fields["p"] < 0).any() else 0

@@ -11,10 +11,10 @@ from striate.language import syntax
 from striate.language.naming import Application, Statement
 from striate.language.scope import Mistakes, Scope
 from striate.language.values import Tensor, Value, describe, is_whole
-from striate.operators.readout import Delay
+from striate.operators.readout import TYPES, Delay
 from striate.operators.schema import Operator, OperatorError
 from striate.operators.stateful import StatefulOperator
-from striate.tensor import TensorType
+from striate.tensor import DType, TensorType
 
 if TYPE_CHECKING:
     from striate.language.expressions import Expressions
@@ -72,7 +72,7 @@ class Forwards:
             raise e.complain("bad-attribute", message, sizes[0].span, statement)
         stand_in = f"\0{len(self.waiting)}"
         self.waiting[stand_in] = _Forward(source.name, statement.scope)
-        return Tensor(stand_in, TensorType("f32", tuple(int(part) for part in size)))
+        return Tensor(stand_in, TensorType(_type_given(first), tuple(int(part) for part in size)))
 
     def note_reader(self, application: Application) -> None:
         """Remember a delay that reads a stand-in."""
@@ -98,3 +98,11 @@ class Forwards:
                     mistakes.add(Diagnostic("shape-mismatch", message, reader.span, notes))
                 else:
                     reader.operands = tuple(value.name if name == stand_in else name for name in reader.operands)
+
+
+def _type_given(call: syntax.Call) -> DType:
+    """What a delay's `of` says that it holds; f32 where it says nothing, or what the operator will refuse."""
+    named = [a.value for a in call.arguments if a.keyword is not None and a.keyword.text == "of"]
+    words = named or [a.value for a in call.arguments if a.keyword is None][2:3]
+    word = words[0].name.text if words and isinstance(words[0], syntax.Reference) else "f32"
+    return TYPES.get(word, "f32")

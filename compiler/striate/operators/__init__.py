@@ -16,6 +16,7 @@ from striate.operators.reduction import Argmax, ReduceMax, ReduceMean, ReduceSum
 from striate.operators.resampling import Upsample
 from striate.operators.schema import Operator
 from striate.operators.shaping import Concat, Flatten, Pad, Permute, Reshape, Slice
+from striate.operators.sigma_delta import FixedPointSigmaDelta
 from striate.operators.transposed import ConvTranspose2d
 
 OPERATORS: dict[str, type[Operator]] = {
@@ -72,6 +73,7 @@ OPERATORS: dict[str, type[Operator]] = {
         SigmaDelta,
         FixedPointLif,
         FixedPointIntegrator,
+        FixedPointSigmaDelta,
         Delay,
         SpikeCount,
         SumOverTime,

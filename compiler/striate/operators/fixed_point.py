@@ -18,6 +18,8 @@ from striate.tensor import Array, DType, TensorType
 
 STATE_BITS = 24
 """Current and potential, with their sign."""
+LARGEST_STATE = (1 << (STATE_BITS - 1)) - 1
+"""Where a potential saturates, above and below 0."""
 SUM_SHIFT = 6
 """A sum of weights, and a threshold, count 64 of the state's unit."""
 WHOLE = 1 << 12
@@ -60,6 +62,7 @@ class FixedPointLif(FixedPointNeuron):
     x: [N, C, ...] i32 -> the same in i8, 1 or 0; current_decay, voltage_decay, threshold: [C] i32. u = wrap(u (4096 -
     current_decay) / 4096 + 64 x), v = clip(v (4096 - voltage_decay) / 4096 + u), both quotients rounded towards 0. A
     spike sets v to 0 (zero), or takes 64 threshold off (subtract). For `refractory` steps after it v stays as it is.
+    v starts at `initial`.
     """
 
     name: ClassVar[str] = "fixed_point_lif"
@@ -67,11 +70,14 @@ class FixedPointLif(FixedPointNeuron):
 
     reset: str = "zero"
     refractory: int = 0
+    initial: int = 0
 
     def __post_init__(self) -> None:
-        """A known reset, and no negative number of steps."""
+        """A known reset, no negative number of steps, and a start that the potential can hold."""
         require_word(self.reset, RESETS, "reset")
         require_at_least(0, refractory=self.refractory)
+        message = f"initial is a potential from {-LARGEST_STATE} to {LARGEST_STATE}, not {self.initial}"
+        require(abs(self.initial) <= LARGEST_STATE, message, "initial")
 
     def dtype(self, *inputs: DType) -> DType:
         """Spikes in i8, of sums in i32."""
@@ -79,7 +85,7 @@ class FixedPointLif(FixedPointNeuron):
         return "i8"
 
     def state(self, *inputs: TensorType) -> dict[str, TensorType]:
-        """The current, the potential, and the steps left to rest."""
+        """The current, the potential less `initial`, and the steps left to rest."""
         return {**super().state(*inputs), "resting": TensorType("i32", inputs[0].shape)}
 
     def parameters(self, *inputs: TensorType) -> dict[str, TensorType]:
@@ -89,14 +95,15 @@ class FixedPointLif(FixedPointNeuron):
 
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
-        u, charged = _charge(inputs[0], state, parameters)
+        before = state["v"].astype(np.int64) + self.initial
+        u, charged = _charge(inputs[0], state["u"], before, parameters)
         resting = state["resting"]
-        v = np.where(resting == 0, charged, state["v"])
+        v = np.where(resting == 0, charged, before)
         level = _by_channel(parameters["threshold"], v) << SUM_SHIFT
         spikes = (resting == 0) & (v > level)
         v = np.where(spikes, v - level if self.reset == "subtract" else 0, v)
         rest = np.where(spikes, self.refractory, np.maximum(resting - 1, 0))
-        after = {"u": u, "v": v, "resting": rest}
+        after = {"u": u, "v": v - self.initial, "resting": rest}
         return spikes.astype(np.int8), {name: value.astype(np.int32) for name, value in after.items()}
 
     def operations(self, *inputs: TensorType) -> int:
@@ -110,15 +117,8 @@ class FixedPointLif(FixedPointNeuron):
             Case(cls(), (i32(3, 4, 4),), "reset to zero"),
             Case(cls("subtract"), (i32(9, 5, 7),), "soft reset"),
             Case(cls("zero", 2), (i32(33),), "refractory"),
-            Case(
-                cls("subtract", 1),
-                (
-                    i32(
-                        5,
-                    ),
-                ),
-                "soft reset, refractory",
-            ),
+            Case(cls("subtract", 1), (i32(5),), "soft reset, refractory"),
+            Case(cls("subtract", initial=1), (i32(5),), "soft reset, started above 0"),
         )
 
 
@@ -138,7 +138,7 @@ class FixedPointIntegrator(FixedPointNeuron):
 
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
-        u, v = (part.astype(np.int32) for part in _charge(inputs[0], state, parameters))
+        u, v = (part.astype(np.int32) for part in _charge(inputs[0], state["u"], state["v"], parameters))
         return v, {"u": u, "v": v}
 
     def operations(self, *inputs: TensorType) -> int:
@@ -151,13 +151,13 @@ class FixedPointIntegrator(FixedPointNeuron):
         return Case(cls(), (i32(3, 4, 4),), "an image"), Case(cls(), (i32(5),), "a vector")
 
 
-def _charge(x: Array, state: State, parameters: dict[str, Array]) -> tuple[Array, Array]:
+def _charge(x: Array, u: Array, v: Array, parameters: dict[str, Array]) -> tuple[Array, Array]:
     """Current and potential after a step's input, i64."""
-    u = _kept(state["u"], parameters["current_decay"]) + (x.astype(np.int64) << SUM_SHIFT)
+    u = _kept(u, parameters["current_decay"]) + (x.astype(np.int64) << SUM_SHIFT)
     half, spare = np.int64(1 << (STATE_BITS - 1)), np.int64((1 << STATE_BITS) - 1)
     u = ((u + half) & spare) - half
-    v = _kept(state["v"], parameters["voltage_decay"]) + u
-    return u, np.clip(v, 1 - half, half - 1)
+    v = _kept(v, parameters["voltage_decay"]) + u
+    return u, np.clip(v, -LARGEST_STATE, LARGEST_STATE)
 
 
 def _kept(state: Array, decay: Array) -> Array:

@@ -212,8 +212,9 @@ class LeakyIntegrator(StatefulOperator):
 class SigmaDelta(StatefulOperator):
     """Adds up the changes it is sent, applies its activation, and sends its own change once that is large enough.
 
-    s += x; d = f(s) - sent; if |d| >= threshold: send d, and sent += d; else send 0. f is relu, or nothing. At
-    threshold 0 all it has sent adds up to f of all it was sent.
+    s += x; d = f(s + bias) - sent; if |d| >= threshold: send d, and sent += d; else send 0. f is relu, or nothing;
+    bias: [C], 0 without it. At threshold 0 all it has sent adds up to f of all it was sent and the bias. A bias belongs
+    here, and not to the convolution before it, which is given changes.
     """
 
     name: ClassVar[str] = "sigma_delta"
@@ -221,11 +222,17 @@ class SigmaDelta(StatefulOperator):
 
     threshold: float = 0.0
     activation: str = "none"
+    bias: bool = False
 
     def __post_init__(self) -> None:
         """A threshold of at least 0, a known activation."""
         require_at_least(0, threshold=self.threshold)
         require_word(self.activation, ACTIVATIONS, "activation")
+
+    def parameters(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """The bias of each channel, if there is one."""
+        require(len(inputs[0].shape) >= 1 or not self.bias, "a bias takes at least one dimension besides the batch")
+        return {"bias": TensorType("f32", inputs[0].shape[:1])} if self.bias else {}
 
     def state(self, *inputs: TensorType) -> dict[str, TensorType]:
         """The sum of what came, and the sum of what was sent."""
@@ -234,13 +241,14 @@ class SigmaDelta(StatefulOperator):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         s = state["s"] + inputs[0]
-        change = (np.maximum(s, 0) if self.activation == "relu" else s) - state["sent"]
+        level = s + parameters["bias"].reshape(-1, *[1] * (s.ndim - 2)) if self.bias else s
+        change = (np.maximum(level, 0) if self.activation == "relu" else level) - state["sent"]
         sends = np.where(np.abs(change) >= self.threshold, change, np.zeros_like(change))
         return sends, {"s": s, "sent": state["sent"] + sends}
 
     def operations(self, *inputs: TensorType) -> int:
-        """Two additions, a difference, a comparison, and the activation, for each neuron."""
-        return (5 if self.activation == "relu" else 4) * inputs[0].elements
+        """Two additions, a difference, a comparison, and the bias and activation, for each neuron."""
+        return (4 + (self.activation == "relu") + self.bias) * inputs[0].elements
 
     @classmethod
     def cases(cls) -> tuple[Case, ...]:
@@ -248,6 +256,7 @@ class SigmaDelta(StatefulOperator):
         return (
             Case(cls(), (f32(3, 4, 4),), "exact"),
             Case(cls(0.5, "relu"), (f32(5),), "threshold and relu"),
+            Case(cls(0.5, "relu", bias=True), (f32(4, 3, 5),), "threshold, relu and bias"),
         )
 
 

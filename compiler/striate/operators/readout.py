@@ -10,6 +10,9 @@ from striate.operators.schema import Case, f32, i8, i32
 from striate.operators.stateful import State, StatefulOperator
 from striate.tensor import Array, DType, Shape, TensorType
 
+TYPES: dict[str, DType] = {"f32": "f32", "i8": "i8", "i32": "i32"}
+"""What a delay can hold, as its `of` writes it."""
+
 
 @dataclass(frozen=True)
 class Delay(StatefulOperator):
@@ -20,7 +23,7 @@ class Delay(StatefulOperator):
 
     name: ClassVar[str] = "delay"
     breaks_cycles: ClassVar[bool] = True
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"of": ("f32", "i8", "i32")}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"of": tuple(TYPES)}
 
     steps: int
     size: tuple[int, ...] | None = None
@@ -45,7 +48,7 @@ class Delay(StatefulOperator):
 
     def declared(self) -> TensorType | None:
         """`of`, in the shape `size`."""
-        return None if self.size is None else TensorType(_DTYPE[self.of], self.size)
+        return None if self.size is None else TensorType(TYPES[self.of], self.size)
 
     def state(self, *inputs: TensorType) -> dict[str, TensorType]:
         """The last `steps` operands, oldest first."""
@@ -155,9 +158,6 @@ class Last(StatefulOperator):
     def cases(cls) -> tuple[Case, ...]:
         """Floats, spikes, and sums of weights."""
         return Case(cls(), (f32(5),), "a vector"), Case(cls(), (i8(5),), "spikes"), Case(cls(), (i32(3, 4, 4),), "i32")
-
-
-_DTYPE: dict[str, DType] = {"f32": "f32", "i8": "i8", "i32": "i32"}
 
 
 def _total_type(operator: str, x: DType) -> DType:

@@ -17,6 +17,11 @@ Options = Mapping[str, OptionValue]
 Progress = Callable[[str, int, int], None]
 
 
+def no_streams(_: Options) -> bool:
+    """A sample is no stream, whatever the options."""
+    return False
+
+
 def nothing(_: Hardware) -> tuple[str, ...]:
     """The reasons against any machine of a target that compiles for all of its kind: none."""
     return ()
@@ -37,7 +42,8 @@ class Request:
     """What a target compiles: the graph in the numbers it asked for, the machine, and its options, all checked.
 
     `calibration` gives the sample inputs on demand, and raises CompileError where there are none. `steps` is how many
-    time steps a sample has, for a network with time (None for others).
+    time steps a sample has, for a network with time, or frames, for a machine that takes streams (None for others, and
+    where nobody knows yet).
     With `build` off no kernels are compiled. `cache` is where built kernels are kept (None: the user's cache).
     """
 
@@ -54,7 +60,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine. `computes_in_integers` says whether it wants the quantized graph under these options.
+    """A kind of machine. `computes_in_integers` says whether it wants the quantized graph under these options,
+    `takes_streams` whether it runs a network without time on streams of frames, `[N, T, *shape]`.
 
     `refuses` gives the reasons why no network can be compiled for a particular machine of the kind, none if it can be.
     """
@@ -64,6 +71,7 @@ class Target:
     computes_in_integers: Callable[[Options], bool]
     compile: Callable[[Request], Program]
     refuses: Callable[[Hardware], tuple[str, ...]] = nothing
+    takes_streams: Callable[[Options], bool] = no_streams
     defaults: Options = field(init=False)
 
     def __post_init__(self) -> None:

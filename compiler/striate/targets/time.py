@@ -1,4 +1,4 @@
-"""Networks with time, which no target compiles yet: what says so, and why."""
+"""Networks with time, and the targets that do not compile them yet: what says so, and why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from striate.graph import Graph
 
 NOT_YET: dict[str, str] = {
     "gpu": "no kernel keeps state from step to step yet",
-    "neuromorphic": "no coding maps a network's own neurons to a chip yet",
 }
 """Target -> why it refuses networks with time. A line that is no longer true fails the test."""
 

@@ -1,4 +1,4 @@
-"""The metrics of a program under the rate coding: what its trace holds, layer by layer and step by step."""
+"""The metrics of a program whose neurons send over time: what its trace holds, layer by layer and step by step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def spiking_layers(program: Program, values: Mapping[str, Array]) -> Spiking:
     firing = [p.name for p in body.populations if p.kind not in ("input", "readout")]
     return Spiking(
         calls=tuple(_calls(program, body, values)),
-        outputs={name: values[name + SPIKES] for name in firing},
+        outputs={name: _sent(body, name, values) for name in firing},
         potentials={name: values[name + POTENTIALS] for name in firing},
         uncounted=tuple(p.name for p in body.projections if p.kind not in ("conv2d", "dense")),
     )
@@ -44,13 +44,20 @@ def spiking_layers(program: Program, values: Mapping[str, Array]) -> Spiking:
 def _calls(program: Program, body: NeuromorphicBody, values: Mapping[str, Array]) -> Iterator[Call]:
     for projection in body.projections:
         if projection.kind in ("conv2d", "dense") and projection.weights is not None:
-            spikes = values[projection.source + SPIKES]
-            steps = spikes.reshape(-1, *spikes.shape[2:])
+            sent = _sent(body, projection.source, values)
+            steps = sent.reshape(-1, *sent.shape[2:])
             yield _call(projection, program.arrays[projection.weights], steps)
 
 
+def _sent(body: NeuromorphicBody, name: str, values: Mapping[str, Array]) -> Array:
+    """What the events of each step carried: 1 for a spike, or by how much what a neuron stands for has changed."""
+    if body.coding != "delta":
+        return values[name + SPIKES]
+    return np.diff(values[name + POTENTIALS], axis=1, prepend=0)
+
+
 def _call(projection: Projection, weights: Array, steps: Array) -> Call:
-    """All steps of all samples in one call: every input is a spike or nothing, so each is accumulates alike."""
+    """All steps of all samples in one call: spikes are accumulates in every step, and changes are not."""
     if projection.kind == "dense":
         channels_last = np.ascontiguousarray(steps.transpose(0, 2, 3, 1)).reshape(len(steps), -1)
         return Connection(projection.name, weights.T), channels_last

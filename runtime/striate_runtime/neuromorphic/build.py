@@ -17,7 +17,7 @@ from striate_runtime.neuromorphic.plain import is_still
 from striate_runtime.neuromorphic.reading import plane_of
 from striate_runtime.neuromorphic.sums import check_overflow
 from striate_runtime.neuromorphic.synapses import Laid, SynapseBuilder
-from striate_runtime.neuromorphic.tables import KINDS, Populations, Projections, Tables, concatenated
+from striate_runtime.neuromorphic.tables import INPUT_CHANGES, KINDS, Populations, Projections, Tables, concatenated
 from striate_runtime.program.neuromorphic import Population
 
 
@@ -66,7 +66,7 @@ def build(network: Network, chip: Chip) -> Built:
     return Built(
         tables=Tables(
             populations=Populations(
-                kind=np.array([KINDS[p.kind] for p in populations], np.int32),
+                kind=np.array([_kind(network, p) for p in populations], np.int32),
                 fires_at=np.array([p.fires_at for p in populations], np.int32),
                 low=np.array([low for low, _ in ranges], np.int64),
                 high=np.array([high for _, high in ranges], np.int64),
@@ -110,7 +110,7 @@ def build(network: Network, chip: Chip) -> Built:
             synapses=synapses.finish(),
             accounts=account_tables,
             initial=initial,
-            native=int(network.native),
+            native=int(network.timed),
             sum_spare=0 if body.sum_bits is None else 32 - (body.sum_bits + 1 - SUM_SHIFT),
         ),
         mapping=mapping,
@@ -121,6 +121,11 @@ def build(network: Network, chip: Chip) -> Built:
         output_starts=output_starts,
         outputs=outputs,
     )
+
+
+def _kind(network: Network, population: Population) -> int:
+    changes = network.body.coding == "delta" and population.kind == "input"
+    return INPUT_CHANGES if changes else KINDS[population.kind]
 
 
 def _starts(names: set[str], places: dict[str, Place]) -> tuple[dict[str, int], int]:

@@ -20,7 +20,8 @@ LARGEST = (1 << 31) - 1
 _KINDS = {
     "graded": ("input", "graded", "readout"),
     "rate": ("input", "integrate_and_fire", "readout"),
-    "native": ("input", "cuba_lif", "readout"),
+    "native": ("input", "cuba_lif", "sigma_delta", "readout"),
+    "delta": ("input", "sigma_delta", "readout"),
 }
 """coding -> the kinds of population that it has."""
 
@@ -35,10 +36,13 @@ class Network:
         except msgspec.ValidationError as error:
             raise ProgramError(f"{program.machine}: the program's body is damaged: {error}") from error
         self.machine = program.machine
+        self.ports = program.inputs
         self.arrays: Mapping[str, Array] = program.arrays
         self.populations = {population.name: population for population in self.body.populations}
         self.rate = self.body.coding == "rate"
         self.native = self.body.coding == "native"
+        self.timed = self.body.coding in ("native", "delta")
+        """Whether a port gives something else in every step."""
         self._check_names(program)
         for population in self.body.populations:
             self._check_population(population)
@@ -105,7 +109,9 @@ class Network:
 
     def unit(self, projection: Projection) -> bool:
         """Whether every event that arrives through it counts its weight once."""
-        return projection.multiplier is None and self.payloads(self.populations[projection.source]) == (0, 1)
+        source = self.populations[projection.source]
+        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
+        return not changes and projection.multiplier is None and self.payloads(source) == (0, 1)
 
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
@@ -122,7 +128,7 @@ class Network:
             self.check(
                 set(table) == ports, "inputs", f"are for {sorted(table)}, the program's inputs are {sorted(ports)}"
             )
-        for port in program.inputs if self.native else ():
+        for port in program.inputs if self.timed else ():
             timed = len(port.shape) >= 1 and 1 <= port.shape[0] <= body.steps
             message = f"has no first dimension of at most {body.steps} steps: {port.shape}"
             self.check(timed, f"input '{port.name}'", message)
@@ -136,9 +142,10 @@ class Network:
             )
         for port in (*body.read_at, *body.series):
             self.check(port in body.outputs, "read_at and series", f"name '{port}', which is no output")
-        timed = body.reads or body.read_at or body.series or body.sum_bits is not None or body.even_mixed_weights
-        named = "reads, read_at, series, sum_bits, even_mixed_weights"
-        self.check(self.native or not timed, named, "belong to the native coding")
+        whenever = not (body.read_at or body.series)
+        self.check(self.timed or whenever, "read_at and series", "belong to the codings native and delta")
+        only_native = not body.reads and body.sum_bits is None and not body.even_mixed_weights
+        self.check(self.native or only_native, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
         injected = {p.name for p in body.populations if p.kind == "input"}
         self.check(injected == set(body.inputs.values()), "inputs", f"feed {sorted(body.inputs.values())}")
 
@@ -159,8 +166,14 @@ class Network:
             check_neurons(self, population)
             if not population.fires:
                 check_silent(self, population)
+        if population.kind == "sigma_delta":
+            self.check(population.reduce == "sum", place, "a sum of changes is no maximum")
+            least, most = 1 - (1 << 30), (1 << 30) - 1
+            ordered = least <= population.low <= population.high <= most
+            self.check(ordered, place, f"{population.low}..{population.high} are no limits within {least}..{most}")
         if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
             self.check(population.threshold is not None, place, "has no threshold")
+        if population.kind in ("integrate_and_fire", "input", "sigma_delta"):
             positive = bool((self.channels_of(population.threshold, population, 1) >= 1).all())
             self.check(positive, place, "a threshold must be at least 1")
 
@@ -176,6 +189,9 @@ class Network:
         if self.body.coding == "graded":
             arrival = source.fires_at + projection.delay
             self.check(arrival <= target.fires_at, place, f"arrives at step {arrival}, after {target.fires_at}")
+        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
+        rescaled = projection.multiplier is not None
+        self.check(not (changes and rescaled), place, "rescales changes, whose rounding would not add up")
         one_channel = projection.kind in ("window", "one_to_one")
         fits = projection.channel_offset >= 0 and source.shape[0] + projection.channel_offset <= target.shape[0]
         if projection.kind == "one_to_one" and source.shape[1:] != target.shape[1:]:

@@ -118,7 +118,7 @@ class EmulatedChip:
         watched = copy.copy(self)
         watched._built, state = make_room(self._built, steps)
         watched._states, watched._threads = [state], 1
-        rows = steps if self._network.native else 1
+        rows = steps if self._network.timed else 1
         recordings = [
             recorded(
                 watched._run(values[row : row + rows], (*range(1, steps + 1),), counting=False)[0][0],
@@ -145,11 +145,12 @@ class EmulatedChip:
     def _injected(self, inputs: Table[str, Array]) -> Array:
         """The integers given to the input populations, i32 `[N, input neurons + LANES]`, the last ones spare.
 
-        Under the native coding there is a row for each step of each sample: zeros where a port has no more.
+        Where inputs have time there is a row for each step of each sample: zeros where a port has no more, or under
+        delta, where that would be a change, the last again.
         """
         body, built = self._network.body, self._built
         checked = check_inputs(self._program.inputs, inputs)
-        samples, steps = len(next(iter(checked.values()))), body.steps if self._network.native else 1
+        samples, steps = len(next(iter(checked.values()))), body.steps if self._network.timed else 1
         values = np.zeros((samples, steps, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
@@ -161,6 +162,8 @@ class EmulatedChip:
             start, number = built.input_starts[population.name], neurons(population)
             given = rows.reshape(samples, -1, number)
             values[:, : given.shape[1], start : start + number] = given
+            if body.coding == "delta":
+                values[:, given.shape[1] :, start : start + number] = given[:, -1:]
         return values.reshape(samples * steps, -1)
 
     def _run(
@@ -175,7 +178,7 @@ class EmulatedChip:
         mapping, steps = self._built.mapping, self._network.body.steps
         cores = len(mapping.core_layer)
         run = Run(Totals.empty(mapping), np.zeros((cores, 2), np.int64))
-        rows = steps if self._network.native else 1
+        rows = steps if self._network.timed else 1
         raw = np.zeros((len(values) // rows, len(snapshots), self._built.outputs), np.int32)
         piece = max(1, _COUNTS_BYTES // (steps * max(1, cores) * COLUMNS * 8))
         times: list[Array | None] = []

@@ -18,6 +18,7 @@ from striate_runtime.neuromorphic import counts as counts_columns
 from striate_runtime.neuromorphic import (
     events_accounting,
     events_blocks,
+    events_changes,
     events_delivery,
     events_plain,
     native,
@@ -35,13 +36,14 @@ from striate_runtime.neuromorphic.events_blocks import (
     take_block,
     trailing_zeros,
 )
+from striate_runtime.neuromorphic.events_changes import send_changes, send_input_changes
 from striate_runtime.neuromorphic.events_delivery import deliver
 from striate_runtime.neuromorphic.events_plain import copy_currents, sum_up
-from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, LANES, READOUT
+from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, INPUT_CHANGES, LANES, READOUT, SIGMA_DELTA
 
 _MASK = (1 << LANES) - 1
 _COMPILED_FROM = (
-    *(counts_columns, events_accounting, events_blocks, events_delivery, events_plain),
+    *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_plain),
     *(native, tables_layout, vectors),
 )
 _jit = njit(nogil=True, error_model="numpy")
@@ -104,6 +106,11 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         end = sum_up(tables, state, p, start, step, row, saturation)
                     elif populations.kind[p] == CUBA_LIF:
                         end = _leak(tables, state, p, start, step, row, saturation)
+                    elif populations.kind[p] == SIGMA_DELTA:
+                        if step == populations.fires_at[p] or state.waiting[p] == 1:
+                            end = send_changes(tables, state, p, start, limit, step, row, saturation)
+                    elif populations.kind[p] == INPUT_CHANGES:
+                        end = send_input_changes(tables, state, p, start, given, row)
                     else:
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0

@@ -163,6 +163,30 @@ def far_nothing_new(typing, sums, at, before):
 
 
 @intrinsic
+def change_block(
+    typing,
+    accumulator,
+    at,
+    total,
+    sent,
+    neuron,
+    bias,
+    multiplier,
+    shift,
+    threshold,
+    parameter,
+    low,
+    high,
+    limit,
+    number,
+):
+    """As `vectors.change_block`."""
+    state = (accumulator, at, total, sent, neuron)
+    operands = (*state, bias, multiplier, shift, threshold, parameter, low, high, limit, number)
+    return types.int64(*operands), _emitted_by(vectors.change_block)
+
+
+@intrinsic
 def trailing_zeros(typing, mask):
     """The position of the lowest bit that is set."""
     return types.int64(mask), _emitted_by(vectors.count_trailing_zeros)

@@ -59,9 +59,9 @@ def readings_of(network: Network, ports: Iterable[Port], starts: dict[tuple[str,
     for port in ports:
         population, read = network.populations[body.outputs[port.name]], body.reads.get(port.name, "potential")
         place, last = f"output '{port.name}'", body.read_at.get(port.name, body.steps)
-        number = port.shape[0] if port.name in body.series and port.shape else 1
-        shape = port.shape[1:] if port.name in body.series else port.shape
-        whole = math.prod(shape) == neurons(population) and len(port.shape) >= 1
+        leading = 1 if port.name in body.series else 0
+        number = math.prod(port.shape[:leading]) if len(port.shape) >= leading else 0
+        whole = math.prod(port.shape[leading:]) == neurons(population)
         network.check(whole, place, f"has shape {port.shape}, and its population has {population.shape}")
         network.check(1 <= last <= body.steps, place, f"is read after step {last} of {body.steps}")
         network.check(1 <= number <= last, place, f"gives {number} steps up to step {last}")

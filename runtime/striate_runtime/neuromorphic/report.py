@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,9 @@ class Reporter:
     def profile(self, run: Run, times_us: npt.NDArray[Any] | None) -> Profile:
         """The profile of a run. times_us: each sample's duration `[N]`, or None where the chip's is unknown."""
         mapping, chip, network = self.mapping, self.chip, self.network
+        frames = self.program.inputs[0].shape[0] if network.body.coding == "delta" else 1
+        run = replace(run, totals=replace(run.totals, samples=run.totals.samples * frames))
+        times_us = None if times_us is None else times_us / frames
         latency_us = None if times_us is None else float(times_us.mean())
         cores, layers = self._core_rows(run.totals), self._layer_rows(run.totals)
         number = max(1, len(cores))
@@ -80,7 +83,7 @@ class Reporter:
             network=self.program.network,
             batch=1,
             samples=run.totals.samples,
-            latency_us=_latency(times_us, run.totals, mapping, chip),
+            latency_us=_latency(times_us, run.totals, mapping, chip, _streams(network, frames)),
             energy_uj=to_energy(by_layer, layers, latency_us, chip, self.assumptions),
             memory_bytes=_memory_bytes(network, chip),
             steps=network.body.steps,
@@ -137,6 +140,15 @@ class Reporter:
         return rows / totals.samples
 
 
+def _streams(network: Network, frames: int) -> tuple[str, ...]:
+    """What a sample is under the coding delta."""
+    if network.body.coding != "delta":
+        return ()
+    steps = network.body.steps
+    whole = f"one of {frames} frames that follow each other without a pause, and take {steps} steps in all"
+    return (f"a sample is {whole}: no time from a frame to its answer",)
+
+
 def _named(row: list[float]) -> dict[str, float]:
     counts = dict(zip(_NAMES, row, strict=True))
     counts["synops"] = counts["synops_dense"] + counts["synops_sparse"] + counts["synops_conv"]
@@ -154,10 +166,12 @@ def _total_counts(totals: Totals, row: list[float]) -> dict[str, float]:
     }
 
 
-def _latency(times_us: npt.NDArray[Any] | None, totals: Totals, mapping: Mapping, chip: Chip) -> Figure:
+def _latency(
+    times_us: npt.NDArray[Any] | None, totals: Totals, mapping: Mapping, chip: Chip, streams: tuple[str, ...]
+) -> Figure:
     missing = untimed(totals.cores.sum(0), chip, mapping.tiles)
     without = ["contention in the mesh", *([f"what has no published time ({', '.join(missing)})"] if missing else [])]
-    note = f"mean over samples; without {' and '.join(without)}"
+    note = "; ".join(("mean over samples", *streams, f"without {' and '.join(without)}"))
     if times_us is None:
         return Figure(None, "emulated", note=note)
     barrier = barrier_ns(mapping.tiles, chip)

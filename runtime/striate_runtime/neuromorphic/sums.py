@@ -15,8 +15,9 @@ def check_overflow(network: Network) -> None:
         if population.kind == "input":
             continue
         worst = worst_input(network, population)
-        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit.
-        one_step = network.body.coding == "graded" or population.kind == "cuba_lif"
+        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit. Under delta
+        # the changes that have come from a neuron add up to one activation.
+        one_step = network.body.coding in ("graded", "delta") or population.kind in ("cuba_lif", "sigma_delta")
         steps = 1 if one_step else network.body.steps
         once = population.kind == "readout"
         bias = int(abs(network.channels_of(population.bias, population, 0)).max())
@@ -37,6 +38,8 @@ def worst_input(network: Network, population: Population) -> int:
             continue
         low, high = network.payloads(network.populations[projection.source])
         payload = max(abs(low), abs(high))
+        if network.native and network.populations[projection.source].kind == "sigma_delta":
+            payload = max(payload, high - low)
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
             payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))

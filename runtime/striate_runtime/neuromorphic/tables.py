@@ -15,14 +15,16 @@ import numpy.typing as npt
 LANES = 16
 """Numbers added at once: one 512-bit vector of i32."""
 
-INPUT, GRADED, INTEGRATE_AND_FIRE, READOUT, CUBA_LIF = range(5)
+INPUT, GRADED, INTEGRATE_AND_FIRE, READOUT, CUBA_LIF, SIGMA_DELTA, INPUT_CHANGES = range(7)
 KINDS = {
     "input": INPUT,
     "graded": GRADED,
     "integrate_and_fire": INTEGRATE_AND_FIRE,
     "readout": READOUT,
     "cuba_lif": CUBA_LIF,
+    "sigma_delta": SIGMA_DELTA,
 }
+"""By kind of population; under the coding delta an input is `INPUT_CHANGES`."""
 
 PIECE = 512
 """Events sorted by phase at a time: few enough to stay in the first level of cache."""
@@ -162,7 +164,7 @@ class Tables(NamedTuple):
     initial: I32
     """Potential of every neuron at the start of a sample; like the parameters, with LANES numbers to spare."""
     native: int
-    """1 under the native coding: every population fires at every step, inputs send what they are given then."""
+    """1 where inputs are given something else at every step: every population fires at every step from its first on."""
     sum_spare: int
     """How many of the 32 bits of a step's sum a native chip does not have."""
 
@@ -170,7 +172,8 @@ class Tables(NamedTuple):
 class State(NamedTuple):
     """Everything that changes while a sample runs. Events are kept for as many steps as the longest delay.
 
-    `resting` is for how many steps more a neuron's potential stays as it is.
+    `resting` is for how many steps more a neuron's potential stays as it is. The `current` of a sigma_delta is the sum
+    of all it was sent, its potential all that it has sent.
     """
 
     accumulator: I32

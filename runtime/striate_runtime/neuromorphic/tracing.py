@@ -68,26 +68,35 @@ def recorded(raw: Array, built: Built, state: State) -> Recording:
 def values_of(network: Network, built: Built, recordings: Sequence[Recording]) -> dict[str, Array]:
     """The recordings by population, as `striate_runtime.trace` names them; what the host reads is not among them."""
     values: dict[str, Array] = {}
-    graded = network.body.coding == "graded"
+    graded, delta = network.body.coding == "graded", network.body.coding == "delta"
     ports = {population: port for port, population in network.body.inputs.items()}
     for population, start in zip(network.body.populations, built.tables.populations.neuron, strict=True):
-        place = slice(int(start), int(start) + neurons(population))
-        sent = np.stack([_image(one.payloads[:, place], population) for one in recordings])
+        place, at = slice(int(start), int(start) + neurons(population)), _steps(network, population)
+        sent = np.stack([_image(one.payloads[at, place], population) for one in recordings])
         if graded and population.kind != "readout":
             final = np.stack([_image(one.potentials[-1:, place], population)[0] for one in recordings])
             values[_graded_name(network, ports, population)] = final
         if population.kind == "cuba_lif":
-            flows = [one.currents[:, place] for one in recordings if one.currents is not None]
+            flows = [one.currents[at, place] for one in recordings if one.currents is not None]
             values[population.name + CURRENTS] = np.stack([_image(one, population) for one in flows])
+        held = np.zeros(0, np.int32)
         if not graded:
-            held = np.stack([_image(one.potentials[:, place], population) for one in recordings])
+            held = np.stack([_image(one.potentials[at, place], population) for one in recordings])
             values[population.name + POTENTIALS] = held
+        if delta and population.kind != "readout":
+            values[_graded_name(network, ports, population)] = held
         if not graded and population.kind != "readout":
             values[population.name + SPIKES] = (sent != 0).astype(np.uint8)
             values |= _over_time(network, ports, population, sent)
         if population.kind != "readout":
             values[population.name + EVENTS] = np.count_nonzero(sent, axis=(2, 3, 4))
     return values
+
+
+def _steps(network: Network, population: Population) -> slice:
+    """Which of the chip's steps are the inputs': where those have fewer, a population works `fires_at` behind."""
+    shown = min((port.shape[0] for port in network.ports), default=network.body.steps) if network.timed else 0
+    return slice(population.fires_at, population.fires_at + shown) if 0 < shown < network.body.steps else slice(None)
 
 
 def _over_time(network: Network, ports: dict[str, str], population: Population, sent: Array) -> dict[str, Array]:

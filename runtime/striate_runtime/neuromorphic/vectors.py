@@ -105,20 +105,54 @@ def requantize_block(
     valid = _first_lanes(builder, number)
     arrived = _load(builder, accumulator, at, _I32)
     value = builder.add(arrived, _load(builder, bias, parameter, _I32))
-    places = _load(builder, shift, parameter, _I64)
-    one = _splat(builder, _I64(1))
-    half = builder.lshr(builder.shl(one, places), one)
-    scaled = builder.mul(builder.sext(value, _vector(_I64)), _load(builder, multiplier, parameter, _I64))
-    rounded = builder.ashr(builder.add(scaled, half), places)
-    least, most = _splat(builder, low), _splat(builder, high)
-    clipped = builder.select(builder.icmp_signed("<", rounded, least), least, rounded)
-    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
-    result = builder.trunc(clipped, _vector(_I32))
+    result = _requantized(builder, value, multiplier, shift, parameter, low, high)
     before = _load(builder, potential, neuron, _I32)
     _store(builder, potential, neuron, builder.select(valid, result, before))
     _clear(builder, accumulator, at, arrived, valid)
     sends = builder.and_(builder.icmp_signed("!=", result, _zeros(_I32)), valid)
     active = builder.and_(builder.icmp_signed("!=", arrived, _zeros(_I32)), valid)
+    return _masks(builder, sends, active, _beyond(builder, value, builder.trunc(limit, _I32), valid))
+
+
+def change_block(
+    builder: Value,
+    accumulator: Value,
+    at: Value,
+    total: Value,
+    sent: Value,
+    neuron: Value,
+    bias: Value,
+    multiplier: Value,
+    shift: Value,
+    threshold: Value,
+    parameter: Value,
+    low: Value,
+    high: Value,
+    limit: Value,
+    number: Value,
+) -> Value:
+    """total += accumulator; change = total + bias, requantized as in `requantize_block`, - sent.
+
+    Where |change| >= threshold, sent += change, and the accumulator becomes the change; elsewhere it becomes 0. Gives
+    masks: changes that are sent; something came or is sent; |total + bias| beyond `limit`.
+    """
+    valid = _first_lanes(builder, number)
+    arrived = _load(builder, accumulator, at, _I32)
+    before = _load(builder, total, neuron, _I32)
+    after = builder.add(before, arrived)
+    value = builder.add(after, _load(builder, bias, parameter, _I32))
+    known = _load(builder, sent, neuron, _I32)
+    change = builder.sub(_requantized(builder, value, multiplier, shift, parameter, low, high), known)
+    level = _load(builder, threshold, parameter, _I32)
+    above, below = (
+        builder.icmp_signed(sign, change, bound) for sign, bound in ((">=", level), ("<=", builder.neg(level)))
+    )
+    sends = builder.and_(builder.or_(above, below), valid)
+    leaves = builder.select(sends, change, _zeros(_I32))
+    _store(builder, total, neuron, builder.select(valid, after, before))
+    _store(builder, sent, neuron, builder.add(known, leaves))
+    _store(builder, accumulator, at, builder.select(valid, leaves, arrived))
+    active = builder.and_(builder.or_(builder.icmp_signed("!=", arrived, _zeros(_I32)), sends), valid)
     return _masks(builder, sends, active, _beyond(builder, value, builder.trunc(limit, _I32), valid))
 
 
@@ -250,6 +284,21 @@ def count_trailing_zeros(builder: Value, mask: Value) -> Value:
 def count_ones(builder: Value, mask: Value) -> Value:
     """How many bits are set."""
     return builder.ctpop(mask)
+
+
+def _requantized(
+    builder: Value, value: Value, multiplier: Value, shift: Value, parameter: Value, low: Value, high: Value
+) -> Value:
+    """clip((value * multiplier + ((1 << shift) >> 1)) >> shift, low, high) in i64."""
+    places = _load(builder, shift, parameter, _I64)
+    one = _splat(builder, _I64(1))
+    half = builder.lshr(builder.shl(one, places), one)
+    scaled = builder.mul(builder.sext(value, _vector(_I64)), _load(builder, multiplier, parameter, _I64))
+    rounded = builder.ashr(builder.add(scaled, half), places)
+    least, most = _splat(builder, low), _splat(builder, high)
+    clipped = builder.select(builder.icmp_signed("<", rounded, least), least, rounded)
+    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
+    return builder.trunc(clipped, _vector(_I32))
 
 
 def _kept(builder: Value, state: Value, kept: Value) -> Value:

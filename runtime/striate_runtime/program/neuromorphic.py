@@ -18,6 +18,9 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the pixel reaches its threshold). `graded`: sum (or max) arriving payload x weight, add bias, requantize, clip to
     `low..high`, send if not 0, once, at step `fires_at`. `integrate_and_fire`: from step `fires_at` on, v += input +
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
+    `sigma_delta`: from step `fires_at` on, s += input; y = s + bias, requantized and clipped as in `graded`; where y
+    is at least `threshold` (1 where absent) away from what has been sent, sends the difference. Its potential is what
+    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes.
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
     `cuba_lif`: Loihi's own neuron, in its integers (spec/neuromorphic.md): from step `fires_at` on, current u and
     potential v decay, u += sum << 6, v += u + bias; at v > threshold << 6 send 1 and set v to 0.
@@ -39,7 +42,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     layer: str
     shape: tuple[int, int, int]
-    kind: Literal["input", "graded", "integrate_and_fire", "cuba_lif", "readout"]
+    kind: Literal["input", "graded", "integrate_and_fire", "cuba_lif", "sigma_delta", "readout"]
     reduce: Literal["sum", "max"] = "sum"
     fires_at: int = 0
     bias: str | None = None
@@ -130,18 +133,21 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
     native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
-    it may have fewer than `steps` of them: nothing is sent in the steps after.
+    it may have fewer than `steps` of them: nothing is sent in the steps after. delta: the same with the numbers scaled
+    as under graded, of which an event carries the change.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
-    Native only. `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
-    `current` u, its `spike_count`, or its `spikes` in one step. `read_at` says after how many steps a port is read
-    (where it is not named: after all); a port in `series` has a first dimension of T, and gives what was read after
-    each of the T steps up to that. Where the published simulators of Loihi disagree, the default is what they agree
-    on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does; `even_mixed_weights` takes
-    the lowest bit off the weights of a `dense` projection that has both signs, as the other does.
+    Native and delta only: `read_at` says after how many steps a port is read (where it is not named: after all); a port
+    in `series` has a first dimension of T, and gives what was read after each of the T steps up to that.
+
+    Native only: `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
+    `current` u, its `spike_count`, or its `spikes` in one step. Where the published simulators of Loihi disagree, the
+    default is what they agree on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does;
+    `even_mixed_weights` takes the lowest bit off the weights of a `dense` projection that has both signs, as the other
+    does.
     """
 
-    coding: Literal["graded", "rate", "native"]
+    coding: Literal["graded", "rate", "native", "delta"]
     steps: int
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]

@@ -44,12 +44,15 @@ def check_calibration(graph: Graph, calibration: Mapping[str, Array]) -> dict[st
             mistakes.append(Diagnostic("bad-calibration", message, help=did_you_mean(name, calibration)))
             continue
         arrays[name] = np.asarray(calibration[name])
-        wrong = _wrong(arrays[name], type)
+        wrong = _wrong(arrays[name], type, ("N",) if graph.dt_s is None else ("N", "T"))
         if wrong:
             mistakes.append(Diagnostic("bad-calibration", f"the calibration data for '{name}' ({type}) {wrong}"))
     counts = {name: len(array) for name, array in arrays.items() if array.ndim}
     if not mistakes and len(set(counts.values())) > 1:
         mistakes.append(Diagnostic("bad-calibration", f"the inputs disagree on the number of samples: {counts}"))
+    steps = {name: array.shape[1] for name, array in arrays.items()} if graph.dt_s is not None and not mistakes else {}
+    if len(set(steps.values())) > 1:
+        mistakes.append(Diagnostic("bad-calibration", f"the inputs disagree on the number of steps: {steps}"))
     if mistakes:
         raise CompileError(mistakes)
     return arrays
@@ -106,11 +109,13 @@ def _chunks(graph: Graph, calibration: Mapping[str, Array]) -> Iterator[dict[str
         yield rounded
 
 
-def _wrong(array: Array, type: TensorType) -> str | None:
-    if array.ndim != len(type.shape) + 1 or array.shape[1:] != type.shape:
-        return f"must be [N, {', '.join(map(str, type.shape))}], and have shape {list(array.shape)}"
+def _wrong(array: Array, type: TensorType, leading: tuple[str, ...]) -> str | None:
+    if array.ndim != len(type.shape) + len(leading) or array.shape[len(leading) :] != type.shape:
+        return f"must be [{', '.join(map(str, (*leading, *type.shape)))}], and have shape {list(array.shape)}"
     if len(array) == 0:
         return "hold no samples"
+    if 0 in array.shape[: len(leading)]:
+        return f"hold no time steps: their shape is {list(array.shape)}"
     if array.dtype.kind not in "fiu" or (array.dtype.kind == "f" and not type.is_float):
         return f"hold {array.dtype}"
     if array.dtype.kind == "f" and not np.isfinite(array).all():

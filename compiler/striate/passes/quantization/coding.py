@@ -73,6 +73,15 @@ def coding_for(range: Range) -> Coding:
     return Coding(dtype, max(float(scale), _SMALLEST_SCALE), low, high)
 
 
+def count_coding(low: float, high: float) -> Coding | None:
+    """Whole numbers from `low` to `high` as they are, at scale 1; None where 8 bits do not hold them."""
+    for dtype in ("i8", "u8"):
+        least, largest = LIMITS[dtype]
+        if least <= low and high <= largest:
+            return Coding(dtype, 1.0, least, largest)
+    return None
+
+
 def clip_limits(node: Node) -> tuple[float, float] | None:
     """The real (low, high) that a node clips to; None for an operator that does anything else."""
     if isinstance(node.operator, Clip):

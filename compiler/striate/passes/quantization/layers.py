@@ -27,7 +27,7 @@ def sum_by_weights(rewriter: Rewriter, node: Node) -> bool:
     x = rewriter.as_codes(node.inputs[0])
     weight, bias = rewriter.source.value(node, "weight"), rewriter.source.value(node, "bias")
     assert weight is not None, f"the weights of '{node.name}' are not loaded"
-    by_output, restore = _by_output_channel(node, weight)
+    by_output, restore = by_output_channel(node, weight)
     per_channel = node.operator.name != "linear" or len(node.type.shape) == 1
     integers = quantize_weights(by_output, bias, x.coding.scale, x.coding.magnitude, per_channel=per_channel)
     values = {"weight": restore(integers.weight)} | ({} if integers.bias is None else {"bias": integers.bias})
@@ -42,7 +42,7 @@ def sum_windows(rewriter: Rewriter, node: Node) -> bool:
 
     Holds off where windows cover different numbers of elements, so that one division does not serve them all.
     """
-    pool = _as_sum_pool(node, rewriter.source.type_of(node.inputs[0]).shape)
+    pool = as_sum_pool(node, rewriter.source.type_of(node.inputs[0]).shape)
     if pool is None:
         return False
     operator, divisor = pool
@@ -88,7 +88,8 @@ def scale_channels(rewriter: Rewriter, node: Node) -> bool:
     return True
 
 
-def _as_sum_pool(node: Node, shape: tuple[int, ...]) -> tuple[SumPool2d, int] | None:
+def as_sum_pool(node: Node, shape: tuple[int, ...]) -> tuple[SumPool2d, int] | None:
+    """An average over an image of that shape as a sum and what to divide it by; None where windows differ."""
     operator = node.operator
     if isinstance(operator, AvgPool2d):
         divisors = np.unique(operator.divisors(*shape[1:]))
@@ -109,8 +110,8 @@ def _even(cells: list[tuple[int, int]]) -> tuple[int, int] | None:
     return (sizes.pop(), steps.pop()) if len(sizes) == len(steps) == 1 else None
 
 
-def _by_output_channel(node: Node, weight: Array) -> tuple[Array, Callable[[Array], Array]]:
-    """The weight as [output channels, terms], and the way back."""
+def by_output_channel(node: Node, weight: Array) -> tuple[Array, Callable[[Array], Array]]:
+    """A layer's weight as [output channels, terms], and the way back."""
     if not isinstance(node.operator, ConvTranspose2d):
         return weight.reshape(len(weight), -1), lambda codes: codes.reshape(weight.shape)
     groups = node.operator.groups

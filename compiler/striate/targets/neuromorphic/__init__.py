@@ -1,6 +1,7 @@
 """The neuromorphic target: a graph as populations of neurons on the cores of a chip.
 
     encode      graded.py, rate.py       graph -> populations and projections, exact or as rates (balance.py)
+                delta.py                 exact, for streams: only changes are sent
                 encoding.py, synapses.py what both fill in: who sends which number, and where it goes
     partition   demand.py, partition.py  what fits on a core, and how populations are cut
     place       route.py, place.py       who talks to whom, and where on the mesh it stands

@@ -7,9 +7,11 @@ from typing import Literal, cast
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph
+from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import write_program
+from striate.targets.neuromorphic.native import Native
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
 from striate.targets.neuromorphic.refuse import refuses
 from striate.targets.schema import Option, Request, Target
@@ -18,15 +20,21 @@ from striate_runtime.hardware import Chip, Hardware
 from striate_runtime.program import Program
 
 PAYLOAD_BITS = 8
-"""What one event must carry in the coding `graded`."""
-RATE_ONLY = ("steps", "percentile")
-"""Options that mean nothing to `graded`."""
+"""What one event must carry in the codings `graded` and `delta`."""
+Coding = Literal["graded", "rate", "delta", "native"]
+TAKES: dict[Coding, tuple[str, ...]] = {
+    "graded": (),
+    "rate": ("steps", "percentile"),
+    "delta": ("steps", "threshold"),
+    "native": ("steps",),
+}
+"""coding -> which of the options that not every coding has a use for it takes."""
 
 
 def compile_for_neuromorphic(
     graph: Graph,
     *,
-    coding: Literal["graded", "rate"],
+    coding: Coding,
     steps: int,
     hardware: Hardware,
     machine: str,
@@ -34,59 +42,115 @@ def compile_for_neuromorphic(
     percentile: float = FULL_SCALE_PERCENTILE,
     seed: int = 0,
     slabs: Slabs = "even",
+    threshold: int = 0,
 ) -> Program:
     """The program of a graph for one chip.
 
     `graded` takes the quantized graph, and as many steps as it is deep, whatever `steps` says. `rate` takes the float
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
-    program takes as many more as the network is deep. `slabs` is how columns are cut, and
-    `seed` orders the placement's swaps.
+    program takes as many more as the network is deep. `delta` takes the quantized graph and streams of `steps` frames,
+    and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
+    of `steps` steps. `slabs` is how columns are cut, and `seed` orders the placement's swaps.
     Raises CompileError: cannot-lower, does-not-fit.
     """
     TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
+    if coding in ("graded", "delta"):
+        _check_payload(hardware, coding)
     if coding == "graded":
-        _check_payload(hardware)
         encoded = Graded(graph, hardware).run()
+    elif coding == "delta":
+        encoded = Delta(graph, hardware, steps, threshold).run()
+    elif coding == "native":
+        encoded = Native(graph, hardware, steps).run()
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()
     return write_program(graph, encoded, hardware, machine, seed, slabs)
 
 
-def _check_payload(chip: Chip) -> None:
+def _check_payload(chip: Chip, coding: Coding) -> None:
     bits = chip.numerics.payload_bits.value
     if bits is not None and bits < PAYLOAD_BITS:
-        message = f"an event of {chip.title} carries {bits} bits, and the coding 'graded' takes {PAYLOAD_BITS}"
+        message = f"an event of {chip.title} carries {bits} bits, and the coding '{coding}' takes {PAYLOAD_BITS}"
         raise CompileError(Diagnostic("cannot-lower", message, help="use coding=rate"))
 
 
 def _compile(request: Request) -> Program:
-    coding = cast(Literal["graded", "rate"], str(request.options["coding"]))
-    misplaced = [name for name in RATE_ONLY if name in request.machine.options]
-    if coding == "graded" and misplaced:
-        message = (
-            f"'{misplaced[0]}' belongs to coding=rate; coding=graded is exact, in as many steps as the network is deep"
-        )
-        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=f"leave '{misplaced[0]}' out"))
+    coding, machine = _coding(request), request.machine
+    for name in ("steps", "percentile", "threshold"):
+        if name in machine.options and name not in TAKES[coding]:
+            message = f"'{name}' means nothing to coding={coding}{_EXACT.get(coding, '')}"
+            raise CompileError(Diagnostic("bad-machine", message, machine.span, help=f"leave '{name}' out"))
+    steps = int(request.options["steps"])
+    if coding == "native":
+        assert request.steps is not None, "a network with time is compiled for a number of steps"
+        steps = request.steps
     return compile_for_neuromorphic(
         request.graph,
         coding=coding,
-        steps=int(request.options["steps"]),
+        steps=_frames(request) if coding == "delta" else steps,
         hardware=request.hardware,
-        machine=str(request.machine),
+        machine=str(machine),
         calibration=request.calibration() if coding == "rate" else None,
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
         slabs=cast(Slabs, str(request.options["slabs"])),
+        threshold=int(request.options["threshold"]),
     )
+
+
+_EXACT = {"graded": ", which is exact, in as many steps as the network is deep"}
+
+
+def _frames(request: Request) -> int:
+    """How many frames a stream has: what the options say, else the data."""
+    frames = request.machine.options.get("steps", request.steps)
+    if frames is None:
+        message = "coding=delta takes streams, and nothing says of how many frames"
+        help = "name data whose arrays are [N, T, *shape], or write how many: coding=delta, steps=16"
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))
+    return int(frames)
+
+
+def _coding(request: Request) -> Coding:
+    """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
+    asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
+    if asked == "auto":
+        return "native" if over_time else "graded"
+    if over_time != (asked == "native"):
+        message, help = (
+            (
+                f"'{request.graph.name}' runs over time, and coding={asked} shows a network one input",
+                "use coding=native",
+            )
+            if over_time
+            else (
+                f"'{request.graph.name}' has no time, and coding=native is for a network's own neurons",
+                "use coding=graded",
+            )
+        )
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))
+    return cast(Coding, asked)
 
 
 TARGET = Target(
     "neuromorphic",
     (
-        Option("coding", "graded", ("graded", "rate"), "how a number travels as events"),
-        Option("steps", 64, (1, 65536), "rate: how many time steps an input is shown"),
+        Option(
+            "coding",
+            "auto",
+            ("auto", "graded", "rate", "delta", "native"),
+            "how a number travels as events (auto: native for networks with time, graded for others)",
+        ),
+        Option(
+            "steps",
+            64,
+            (1, 65536),
+            "rate: how many time steps an input is shown; native, delta: how many steps, or frames, a sample has (the"
+            " data's where left out)",
+        ),
+        Option("threshold", 0, (0, 255), "delta: the smallest change of an 8-bit activation that is sent (0: any)"),
         Option(
             "percentile",
             FULL_SCALE_PERCENTILE,
@@ -101,7 +165,8 @@ TARGET = Target(
         ),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),
-    computes_in_integers=lambda options: options["coding"] == "graded",
+    computes_in_integers=lambda options: options["coding"] != "rate",
+    takes_streams=lambda options: options["coding"] == "delta",
     compile=_compile,
     refuses=refuses,
 )

@@ -22,6 +22,7 @@ SILENT = 0
 """The number of no neuron: the value is 0 and costs nothing."""
 
 Image = tuple[int, int, int]
+Reads = Literal["potential", "current", "spike_count", "spikes"]
 
 
 @dataclass
@@ -107,13 +108,22 @@ class Given:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from."""
+    """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from.
 
-    coding: Literal["graded", "rate"]
+    Over time, `samples_of` is how many steps of the network, or frames of a stream, a sample has; `reads`, `read_at`
+    and `series` are the program's.
+    """
+
+    coding: Literal["graded", "rate", "delta", "native"]
     steps: int
     encoding: Encoding
     inputs: dict[str, Given]
     outputs: dict[str, str]
+    samples_of: int | None = None
+    reads: dict[str, Reads] = field(default_factory=dict[str, "Reads"])
+    read_at: dict[str, int] = field(default_factory=dict[str, int])
+    series: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def image_of(shape: Shape) -> Image:

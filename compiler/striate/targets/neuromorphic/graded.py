@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import ClassVar, Literal, cast
 
 import msgspec
 import numpy as np
@@ -61,6 +61,11 @@ Value = Codes | Sum | Reading
 class Graded:
     """Encodes one integer graph. `fed` are the ports that the host injects so far."""
 
+    coding: ClassVar[Literal["graded", "delta"]] = "graded"
+    sender: ClassVar[str] = "graded"
+    """The kind of population that sends codes."""
+    _rescales_on_arrival: ClassVar[bool] = True
+
     def __init__(self, graph: Graph, chip: Chip) -> None:
         self.graph = graph
         self.chip = chip
@@ -70,7 +75,7 @@ class Graded:
         self.outputs: dict[str, str] = {}
         self.walk: Walk[Value] = Walk(
             graph,
-            "graded",
+            self.coding,
             {
                 "quantize": self._quantize,
                 "requantize": self._requantize,
@@ -87,11 +92,14 @@ class Graded:
 
     def run(self) -> Encoded:
         """Encode the graph. Raises CompileError[cannot-lower]."""
+        return Encoded("graded", 1 + self._encode(), self.encoding, self.inputs, self.outputs)
+
+    def _encode(self) -> int:
+        """Encode the graph; gives how many projections lie between inputs and the last population."""
         self.walk.run(self._read)
         for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
             self._feed(name, 1.0, 0, 0)
-        steps = 1 + max(population.fires_at for population in self.encoding.populations.values())
-        return Encoded("graded", steps, self.encoding, self.inputs, self.outputs)
+        return max(population.fires_at for population in self.encoding.populations.values())
 
     # -- borders
 
@@ -130,7 +138,7 @@ class Graded:
             sender = self.encoding.whole_population(numbers.neurons)
             known = self.encoding.populations[sender] if sender is not None else None
             by_neuron = scale is not None and len(set(scale.tolist())) > 1 and len(shape) != 3
-            if known is not None and known.kind == "graded" and known.output is None and not by_neuron:
+            if known is not None and known.kind == self.sender and known.output is None and not by_neuron:
                 return self._mark(known.name, output, scale)
             numbers = copy_of(self.encoding, value, numbers.neurons, shape)
         return self._mark(self._make(numbers, value, {"kind": "readout"}), output, scale)
@@ -190,7 +198,7 @@ class Graded:
         if isinstance(value, Codes):
             value = self._settled(node.inputs[0], value)
             bound = rescaled_bound(max(abs(value.low), abs(value.high)), rescale)
-            if (low, high) == LIMITS["i32"] and bound <= high:
+            if self._rescales_on_arrival and (low, high) == LIMITS["i32"] and bound <= high:
                 return replace(value, rescale=rescale, low=-bound if value.low < 0 else 0, high=bound)
             value = copy_of(self.encoding, node.name, value.neurons, node.type.shape)
         return self._fire(value, node.name, low, high, rescale)
@@ -218,7 +226,7 @@ class Graded:
         reached = rescaled_bound(largest_sum(self.encoding, total, maximum=reduce == "max"), rescale)
         low, high = max(low, -reached), min(high, reached)
         self._check_payload(low, high)
-        fields = {"kind": "graded", "low": low, "high": high, "reduce": reduce}
+        fields = {"kind": self.sender, "low": low, "high": high, "reduce": reduce}
         made = self._make(total, name, fields, rescale)
         return Codes(self.encoding.neurons(made, total.shape), low, high)
 
@@ -238,8 +246,12 @@ class Graded:
         population = msgspec.convert(record, Population)
         encoding.add(population)
         for each in total.synapses:
-            connect(encoding, each, population)
+            connect(encoding, each, population, self._delay(each.source, depth))
         return name
+
+    def _delay(self, source: str, depth: int) -> int:
+        """After how many steps an event arrives: the sums of a coding that sends once may wait for the last."""
+        return 1
 
     def _replant(self, node: Node, neurons: Array) -> Array:
         """A population that copies scattered codes."""

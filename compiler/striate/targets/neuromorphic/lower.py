@@ -33,15 +33,23 @@ def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed
         input_scale={port: given.scale for port, given in encoded.inputs.items()},
         input_low={port: given.low for port, given in encoded.inputs.items()},
         input_high={port: given.high for port, given in encoded.inputs.items()},
-        uncounted=(ASSUMPTIONS[chip.packing.kind], *_unlimited(demand)),
+        uncounted=(ASSUMPTIONS[chip.packing.kind], *_unlimited(demand), *encoded.remarks),
+        reads=encoded.reads,
+        read_at=encoded.read_at,
+        series=encoded.series,
     )
+    steps = () if encoded.samples_of is None else (encoded.samples_of,)
     return Program(
         target="neuromorphic",
         machine=machine,
         network=graph.name,
-        inputs=tuple(Port(name, type.dtype, type.shape) for name, type in graph.inputs.items()),
+        inputs=tuple(Port(name, type.dtype, (*steps, *type.shape)) for name, type in graph.inputs.items()),
         outputs=tuple(
-            Port(output, graph.type_of(value).dtype, graph.type_of(value).shape)
+            Port(
+                output,
+                graph.type_of(value).dtype,
+                (*(steps if output in encoded.series else ()), *graph.type_of(value).shape),
+            )
             for output, value in graph.outputs.items()
         ),
         hardware=chip.text,

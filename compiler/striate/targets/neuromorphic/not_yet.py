@@ -8,7 +8,8 @@ from __future__ import annotations
 
 TIME = (
     "integrate_and_fire", "lif", "cuba_lif", "leaky_integrator", "sigma_delta",
-    "fixed_point_lif", "fixed_point_integrator", "delay", "spike_count", "sum_over_time", "last",
+    "fixed_point_lif", "fixed_point_integrator", "fixed_point_sigma_delta",
+    "delay", "spike_count", "sum_over_time", "last",
 )  # fmt: skip
 """Operators with state."""
 
@@ -20,6 +21,13 @@ ROWS = "a linear layer over more than one dimension would need one copy of its w
 FILLED = "padding with another number than 0 would need neurons that send it"
 ISLAND = "it needs floats in the middle of the network, which only the host has"
 
+NATIVE_ISLAND = (
+    "it needs floats, or sums, where only spikes can be: nothing but neurons stands between two sets of weights"
+)
+MOVED_SUM = "a sum of weights is rearranged before it meets its neurons"
+TOTAL_OF_POTENTIALS = "a potential cannot be sent, so that nothing on the chip can add it up"
+ZERO_POTENTIALS = "what is not 0 can only be counted of spikes"
+
 INTEGERS = "it belongs to integer graphs; 'rate' takes the float graph"
 
 _FLOATS = "it has no integer form, and a chip has no floats"
@@ -30,8 +38,13 @@ _PRODUCT = "a neuron adds up weighted events; it does not multiply two activatio
 _HOST = "it compares or normalises a whole layer, which takes the host; leave it out and apply it to the outputs"
 _CONSTANT = "a constant that is no layer's bias would need neurons that send it"
 _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
-_TIME = "networks with time run in the interpreter only; no coding maps their neurons to a chip yet"
+_TIME = "it works over time, which is what 'native' is for"
+_ISLAND = "it computes in floats, and between two sets of weights only neurons can stand; apply it to the outputs"
+_CHANGES = "a neuron of Loihi sends 1, not how much its value has changed"
+_REPEATED = "an operand that is repeated along a dimension would be sent again for each of its places"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
+
+_NO_CHANGE = "a maximum needs each value where it is taken, and only changes arrive there; use avg_pool2d"
 
 _CURVES = ("leaky_relu", "prelu", "elu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "gelu")
 
@@ -51,7 +64,8 @@ _RATE = {
     "clip": "only a clip from 0 is a rectifier; there is no negative rate",
     "div": _PRODUCT,
 }
-_BOTH = {
+_DELTA = _GRADED | {"max_pool2d": _NO_CHANGE}
+_ALL = {
     **dict.fromkeys(("softmax", "log_softmax", "argmax"), _HOST),
     **dict.fromkeys(("mul", "matmul"), _PRODUCT),
     **dict.fromkeys(TIME, _TIME),
@@ -60,10 +74,31 @@ _BOTH = {
     "pad": FILLED,
 }
 
-NOT_YET: dict[tuple[str, str], str] = {
-    **{("graded", name): reason for name, reason in (_GRADED | _BOTH).items()},
-    **{("rate", name): reason for name, reason in (_RATE | _BOTH).items()},
+_NATIVE = {
+    **dict.fromkeys((*_CURVES, "relu", "relu6", "clip", "lookup", "div", "reduce_mean"), _ISLAND),
+    **dict.fromkeys(("softmax", "log_softmax", "argmax", "reduce_max"), _HOST),
+    **dict.fromkeys(("mul", "matmul"), _PRODUCT),
+    **dict.fromkeys(("add", "sub"), _REPEATED),
+    **dict.fromkeys(("avg_pool2d", "adaptive_avg_pool2d"), "where windows count different numbers of places"),
+    "batch_norm": "it was not folded into a convolution or linear layer before it",
+    "constant": _CONSTANT,
+    "flatten": MOVED_SUM + "; spikes are rearranged for nothing",
+    "linear": ROWS,
+    "max_pool2d": "the largest of several numbers is not a sum of events; of spikes it is encoded",
+    "pad": FILLED,
+    "reduce_sum": "a sum that is no layer of weights; use avg_pool2d or linear",
+    "requantize": "a neuron multiplies spikes by whole numbers only",
+    **dict.fromkeys(("sigma_delta", "fixed_point_sigma_delta"), _CHANGES),
+    "spike_count": ZERO_POTENTIALS,
+    "sum_pool2d": "on floats; avg_pool2d becomes part of the weights",
+    "upsample": "bilinear mixes neighbours in floats; to the nearest it is encoded",
 }
+
+NOT_YET: dict[tuple[str, str], str] = {
+    (coding, name): reason
+    for coding, reasons in {"graded": _GRADED, "rate": _RATE, "delta": _DELTA}.items()
+    for name, reason in (reasons | _ALL).items()
+} | {("native", name): reason for name, reason in _NATIVE.items()}
 """(coding, operator) -> why."""
 
 NO_RULE = "no rule has been written for it"
@@ -71,9 +106,10 @@ NO_RULE = "no rule has been written for it"
 
 def document() -> str:
     """The table in Markdown, operator by operator."""
+    codings = tuple(dict.fromkeys(coding for coding, _ in NOT_YET))
     names = sorted({name for _, name in NOT_YET})
-    rows = [f"| `{name}` | {_cell('graded', name)} | {_cell('rate', name)} |" for name in names]
-    return "\n".join(["| operator | graded | rate |", "|---|---|---|", *rows, ""])
+    rows = [f"| `{name}` | {' | '.join(_cell(coding, name) for coding in codings)} |" for name in names]
+    return "\n".join([f"| operator | {' | '.join(codings)} |", "|---" * (len(codings) + 1) + "|", *rows, ""])
 
 
 def _cell(coding: str, name: str) -> str:

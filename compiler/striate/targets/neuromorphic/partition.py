@@ -33,6 +33,10 @@ def partition(
     used = sum(len(pieces) for pieces in blocks.values())
     if used > cores:
         raise CompileError(_chip_is_full(demand, populations, blocks, cores, spans))
+    for name, pieces in blocks.items():
+        for piece in pieces:
+            if (over := _over(demand, demand.out_of_block(populations[name], piece, blocks))) is not None:
+                raise CompileError(_too_much_backwards(demand, populations[name], over, spans))
     return {name: blocks[name] for name in populations if name in blocks}
 
 
@@ -157,6 +161,18 @@ def _one_neuron_is_too_much(
     return Diagnostic(
         "does-not-fit", message, spans.get(population.layer), help=_nearest_inputs(demand, population, one)
     )
+
+
+def _too_much_backwards(
+    demand: Demand, population: Population, over: tuple[str, int, int], spans: Mapping[str, Span | None]
+) -> Diagnostic:
+    """What a core sends is counted once more when all is cut: connections backwards lead to what is cut later."""
+    resource, used, allowed = over
+    message = (
+        f"the layer '{population.layer}' does not fit on {demand.chip.title}: with its connections backwards "
+        f"a core of it takes {used:,} {WORDS[resource]}, and has {allowed:,}"
+    )
+    return Diagnostic("does-not-fit", message, spans.get(population.layer), help="make the layer smaller")
 
 
 def _nearest_inputs(demand: Demand, population: Population, one: Block) -> str | None:

@@ -99,10 +99,13 @@ def copy_of(
     layer: str,
     neurons: Array,
     shape: Shape,
-    factor: float | None = None,
+    factor: float | Array | None = None,
     rescale: Rescale | None = None,
 ) -> Sum:
-    """What `neurons` send (broadcast to `shape`), one by one, times `factor`; Refusal where that takes too much."""
+    """What `neurons` send (broadcast to `shape`), one by one, times `factor` (for all, or `[C]`).
+
+    Refusal where that takes too many synapses.
+    """
     image = image_of(shape)
     weights = None if factor is None else np.full(image[0], factor)
     synapses = copies(encoding, np.broadcast_to(neurons, shape), image, weights, rescale)

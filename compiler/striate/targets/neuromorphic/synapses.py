@@ -31,7 +31,10 @@ class Rescale:
 
 @dataclass(frozen=True)
 class Synapses:
-    """All synapses from one population to a target that is still to be made. Fields as in Projection."""
+    """All synapses from one population to a target that is still to be made. Fields as in Projection.
+
+    `delay` is in steps of the network (0: what is sent in the same step); chips add what their hops take.
+    """
 
     source: str
     kind: Literal["conv2d", "window", "dense", "one_to_one"]
@@ -43,6 +46,7 @@ class Synapses:
     groups: int = 1
     channel_offset: int = 0
     rescale: Rescale | None = None
+    delay: int = 0
 
 
 @dataclass(frozen=True)

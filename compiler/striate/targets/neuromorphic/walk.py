@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from striate.diagnostics import CompileError, Diagnostic
@@ -22,27 +23,37 @@ class Refusal(Exception):  # noqa: N818 - it is no fault of anybody's
 
 
 class Walk(Generic[Value]):
-    """What each value of the graph has become. `encoders` maps operator names to functions of (walk, node)."""
+    """What each value of the graph has become. `encoders` maps operator names to functions of (walk, node).
 
-    def __init__(self, graph: Graph, coding: str, encoders: Mapping[str, Callable[[Node], Value]]) -> None:
+    Operators in `waits_for_nothing` are encoded before their operands are: neurons, through which loops may close.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        coding: str,
+        encoders: Mapping[str, Callable[[Node], Value]],
+        waits_for_nothing: Collection[str] = (),
+    ) -> None:
         self.graph = graph
         self.coding = coding
         self.encoders = encoders
         self.values: dict[str, Value] = {}
+        self.waits_for_nothing = waits_for_nothing
         self.refusals: list[Diagnostic] = []
 
-    def run(self, read: Callable[[str, str], None]) -> None:
-        """Encode every node, then `read` every output (its name, its value).
+    def run(self, read: Callable[[str, str], None], connect: Callable[[], None] | None = None) -> None:
+        """Encode every node, then `connect` what waited for nothing, then `read` every output (its name, its value).
 
         Raises CompileError[cannot-lower], with one diagnostic for each node refused.
         """
-        for node in self.graph.topological():
-            if any(self.graph.producer(name) and name not in self.values for name in node.inputs):
+        for node in self._in_order():
+            if any(self.graph.producer(name) and name not in self.values for name in self._awaited(node)):
                 continue
-            try:
+            with self.refusing(node):
                 self.values[node.name] = self._encode(node)
-            except Refusal as refusal:
-                self.refusals.append(_diagnostic(node, self.coding, refusal))
+        if connect is not None:
+            connect()
         for output, value in self.graph.outputs.items():
             if value in self.values or value in self.graph.inputs:
                 try:
@@ -52,6 +63,33 @@ class Walk(Generic[Value]):
                     self.refusals.append(Diagnostic("cannot-lower", message, help=refusal.help))
         if self.refusals:
             raise CompileError(self.refusals)
+
+    @contextmanager
+    def refusing(self, node: Node) -> Generator[None]:
+        """A Refusal in here is kept as that node's."""
+        try:
+            yield
+        except Refusal as refusal:
+            self.refusals.append(_diagnostic(node, self.coding, refusal))
+
+    def _in_order(self) -> list[Node]:
+        """Nodes, awaited operands first; what is left over is a loop in which every node waits for another."""
+        order = {node.name: node for node in self.graph.topological()}
+        done, result = set(self.graph.inputs), list[Node]()
+        while order:
+            ready = [node for node in order.values() if all(name in done for name in self._awaited(node))]
+            if not ready:
+                loop = next(iter(order.values()))
+                raise CompileError(
+                    _diagnostic(loop, self.coding, Refusal("it feeds back into itself without a neuron"))
+                )
+            result += ready
+            done |= {node.name for node in ready}
+            order = {name: node for name, node in order.items() if name not in done}
+        return result
+
+    def _awaited(self, node: Node) -> tuple[str, ...]:
+        return () if node.operator.name in self.waits_for_nothing else node.inputs
 
     def _encode(self, node: Node) -> Value:
         encode = self.encoders.get(node.operator.name)

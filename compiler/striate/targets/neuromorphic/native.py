@@ -1,0 +1,362 @@
+"""The coding `native`: a network with time, whose own neurons are the chip's. Exact, step by step, a few steps later.
+
+Takes the integer graph that `quantize_time` makes. Neurons become `cuba_lif` populations; whatever sums becomes
+synapses onto them; what moves codes renumbers neurons; a `delay` makes synapses slower. retime.py says how much later
+than in the network each population works. What the chip's registers cannot hold is refused with the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from striate.diagnostics import CompileError, Diagnostic
+from striate.graph import Graph, Node
+from striate.operators.fixed_point import FixedPointLif
+from striate.operators.pooling import MaxPool2d, SumPool2d
+from striate.operators.quantized import LIMITS, Quantize, Requantize
+from striate.operators.readout import Delay
+from striate.targets.neuromorphic.encoding import Encoded, Given, image_of
+from striate.targets.neuromorphic.native_neurons import NativeNeurons
+from striate.targets.neuromorphic.native_values import Codes, Reading, Value, at_delay, delays_of, masked
+from striate.targets.neuromorphic.not_yet import (
+    MOVED_SUM,
+    MOVEMENTS,
+    NATIVE_ISLAND,
+    TOTAL_OF_POTENTIALS,
+    ZERO_POTENTIALS,
+)
+from striate.targets.neuromorphic.retime import LoopError, retime
+from striate.targets.neuromorphic.sums import (
+    Replant,
+    Sum,
+    copy_of,
+    mapped_sum,
+    moved,
+    signed_sum,
+    weighted_sum,
+    window_sum,
+)
+from striate.targets.neuromorphic.synapses import window_of
+from striate.targets.neuromorphic.walk import Refusal, Walk
+from striate.tensor import NUMPY, Array
+from striate_runtime.hardware import Chip
+
+Gather = Callable[[Array, Replant], Sum]
+"""Makes a sum of what neurons send; the Replant copies those that lie scattered."""
+
+COUNTED_ONCE = "an input number is injected as one event, whatever it is; {title} would take as many spikes as it says"
+
+
+class ScatteredNumbersError(Exception):
+    """An input is rearranged, and its numbers cannot be relayed."""
+
+
+class Native:
+    """Encodes one integer graph with time, for samples of `steps` steps."""
+
+    def __init__(self, graph: Graph, chip: Chip, steps: int) -> None:
+        self.graph, self.chip, self.steps = graph, chip, steps
+        self.neurons = NativeNeurons(chip)
+        self.encoding = self.neurons.encoding
+        self.inputs: dict[str, Given] = {}
+        self.fed: dict[str, Codes] = {}
+        self.read: dict[str, Reading] = {}
+        self.walk: Walk[Value] = Walk(
+            graph,
+            "native",
+            {
+                "quantize": self._quantize,
+                "requantize": self._multiply,
+                "dequantize": self._dequantize,
+                **dict.fromkeys(("conv2d", "conv1d", "linear"), self._weigh),
+                **dict.fromkeys(("conv_transpose2d", "reduce_sum"), self._map),
+                "sum_pool2d": self._sum_pool,
+                "max_pool2d": self._max_pool,
+                **dict.fromkeys(("add", "sub"), self._add),
+                **dict.fromkeys(MOVEMENTS, self._move),
+                "delay": self._delay,
+                "fixed_point_lif": self._spikes,
+                "fixed_point_integrator": self._potential,
+                "spike_count": self._count,
+                "sum_over_time": self._total,
+                "last": self._last,
+            },
+            waits_for_nothing=("fixed_point_lif", "fixed_point_integrator"),
+        )
+
+    def run(self) -> Encoded:
+        """Encode the graph. Raises CompileError[cannot-lower]."""
+        self.neurons.check_chip()
+        for node in self.graph:
+            if node.operator.name in ("fixed_point_lif", "fixed_point_integrator"):
+                self.neurons.reserve(node)
+        self.walk.run(self._read, self._connect)
+        for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
+            self._feed(name, 1.0, 0, 0)
+        encoding = self.encoding
+        try:
+            offsets = retime(
+                encoding.populations, self.neurons.edges, [given.population for given in self.inputs.values()]
+            )
+        except LoopError as error:
+            raise CompileError(self._too_fast(error)) from error
+        self.neurons.write(offsets)
+        ends = {output: self.steps + offsets[reading.population] for output, reading in self.read.items()}
+        many = any(given.high > 1 or given.low < 0 for given in self.inputs.values())
+        spikes_only = self.chip.numerics.payload_bits.value == 0
+        return Encoded(
+            "native",
+            max(ends.values(), default=self.steps),
+            encoding,
+            self.inputs,
+            {output: reading.population for output, reading in self.read.items()},
+            samples_of=self.steps,
+            reads={output: reading.what for output, reading in self.read.items() if reading.what is not None},
+            read_at=ends,
+            series=tuple(output for output, reading in self.read.items() if reading.series),
+            remarks=(COUNTED_ONCE.format(title=self.chip.title),) if many and spikes_only else (),
+        )
+
+    # -- borders
+
+    def _feed(self, port: str, scale: float, low: int, high: int) -> Codes:
+        shape = self.graph.inputs[port].shape
+        name = self.neurons.add_input(port, image_of(shape), low, high)
+        self.inputs[port] = Given(name, scale, low, high)
+        return Codes(self.encoding.neurons(name, shape))
+
+    def _quantize(self, node: Node) -> Value:
+        port, operator = node.inputs[0], cast(Quantize, node.operator)
+        if port not in self.graph.inputs:
+            raise Refusal(NATIVE_ISLAND)
+        scale, (low, high) = float(np.float32(operator.scale)), LIMITS[operator.to]
+        if port not in self.fed:
+            self.fed[port] = self._feed(port, scale, low, high)
+        given = self.inputs[port]
+        if (given.scale, given.low, given.high) != (scale, low, high):
+            raise Refusal(f"the input '{port}' is already sent at the scale {given.scale:g}")
+        return self.fed[port]
+
+    def _value(self, name: str) -> Value:
+        """A value; an input of integers is fed when it is first used. Raises Refusal for floats."""
+        if name not in self.graph.inputs:
+            return self.walk.values[name]
+        type = self.graph.inputs[name]
+        if type.dtype not in ("i8", "u8"):
+            raise Refusal(NATIVE_ISLAND)
+        if name not in self.fed:
+            limits = np.iinfo(NUMPY[type.dtype])
+            self.fed[name] = self._feed(name, 1.0, int(limits.min), int(limits.max))
+        return self.fed[name]
+
+    def _codes(self, name: str) -> Codes:
+        value = self._value(name)
+        if not isinstance(value, Codes):
+            raise Refusal(
+                NATIVE_ISLAND if isinstance(value, Reading) else "it takes spikes, and is given a sum of weights"
+            )
+        return value
+
+    def _read(self, output: str, value: str) -> None:
+        """Let the host read a value: what a readout gave, or what there was in every step."""
+        found = self._value(value)
+        reading = found if isinstance(found, Reading) else self._in_every_step(value, found)
+        channels = self.encoding.populations[reading.population].shape[0]
+        self.neurons.mark(reading.population, output, reading.scale_of(channels))
+        self.read[output] = reading
+
+    # -- sums
+
+    def _weigh(self, node: Node) -> Value:
+        return self._by_delay(
+            node, lambda neurons, plant: weighted_sum(self.encoding, self.graph, node, neurons, plant)
+        )
+
+    def _map(self, node: Node) -> Value:
+        return self._by_delay(node, lambda neurons, _: mapped_sum(self.encoding, self.graph, node, neurons))
+
+    def _sum_pool(self, node: Node) -> Value:
+        window = window_of(cast(SumPool2d, node.operator), self._codes(node.inputs[0]).neurons.shape)
+        return self._by_delay(
+            node, lambda neurons, plant: window_sum(self.encoding, node, neurons, window, None, plant)
+        )
+
+    def _by_delay(self, node: Node, gather: Gather) -> Sum:
+        """A sum of codes that may be differently old: one set of synapses for each delay.
+
+        Where an operand is rearranged so that no channel is an image any more, relays put it in order; of an input's
+        numbers, which no neuron can send on, every synapse is stored by itself.
+        """
+        codes = self._codes(node.inputs[0])
+        total: Sum | None = None
+        for delay in delays_of(codes):
+            planted: list[str] = []
+
+            def plant(_: Node, neurons: Array, delay: int = delay, planted: list[str] = planted) -> Array:
+                if not self.neurons.are_spikes(neurons):
+                    raise ScatteredNumbersError
+                copy = copy_of(self.encoding, node.name, neurons, neurons.shape)
+                planted.append(self.neurons.relay(at_delay(copy, delay), f"{node.name}.copied", node.name))
+                return self.encoding.neurons(planted[0], neurons.shape)
+
+            try:
+                part = gather(masked(codes, delay), plant)
+            except ScatteredNumbersError:
+                part = mapped_sum(self.encoding, self.graph, node, masked(codes, delay))
+            part = part if planted else at_delay(part, delay)
+            total = part if total is None else replace(total, synapses=total.synapses + part.synapses)
+        assert total is not None, "a tensor has at least one delay"
+        return total
+
+    def _multiply(self, node: Node) -> Value:
+        """Codes times a whole number for each channel: synapses one to one with that weight."""
+        codes, limits = self._codes(node.inputs[0]), cast(Requantize, node.operator).limits
+        multiplier, shift = (self._parameter(node, role).astype(np.int64) for role in ("multiplier", "shift"))
+        if limits != LIMITS["i32"] or (multiplier % (1 << shift)).any():
+            raise Refusal("a neuron multiplies spikes by whole numbers, and this rescales them")
+        shape = node.type.shape
+        factors = np.broadcast_to((multiplier >> shift).astype(np.int32), image_of(shape)[0])
+        total: Sum | None = None
+        for delay in delays_of(codes):
+            part = at_delay(copy_of(self.encoding, node.name, masked(codes, delay), shape, factors), delay)
+            total = part if total is None else replace(total, synapses=total.synapses + part.synapses)
+        assert total is not None, "a tensor has at least one delay"
+        return total
+
+    def _add(self, node: Node) -> Value:
+        first, second = (self._value(name) for name in node.inputs)
+        if not isinstance(first, Sum) or not isinstance(second, Sum):
+            raise Refusal(NATIVE_ISLAND)
+        return signed_sum(self.encoding, node, first, second)
+
+    def _move(self, node: Node) -> Value:
+        operands = [self._value(name) for name in node.inputs]
+        if any(isinstance(value, Sum) for value in operands):
+            raise Refusal(MOVED_SUM, f"put the neurons before the {node.operator.name}")
+        codes = [self._codes(name) for name in node.inputs]
+        return Codes(moved(node, [each.neurons for each in codes]), moved(node, [each.delays for each in codes]))
+
+    def _delay(self, node: Node) -> Value:
+        value, steps = self._value(node.inputs[0]), cast(Delay, node.operator).steps
+        if isinstance(value, Codes):
+            return Codes(value.neurons, value.delays + steps)
+        if isinstance(value, Sum) and value.bias is None:
+            return at_delay(value, steps)
+        if isinstance(value, Sum):
+            raise Refusal("the sum has a bias, which it would not have in the first steps", "delay the spikes instead")
+        raise Refusal("a potential cannot be sent, so that nobody can keep it for later")
+
+    # -- neurons
+
+    def _spikes(self, node: Node) -> Value:
+        return Codes(self.encoding.neurons(self.neurons.of[node.name], node.type.shape))
+
+    def _potential(self, node: Node) -> Value:
+        return Reading(self.neurons.of[node.name], "potential", series=True)
+
+    def _max_pool(self, node: Node) -> Value:
+        """Neurons that fire where any of their window did: the largest of 0s and 1s."""
+        codes = self._codes(node.inputs[0])
+        if not self.neurons.are_spikes(codes.neurons):
+            raise Refusal("the largest of several numbers is not a sum of events; of spikes it is encoded")
+        window = window_of(cast(MaxPool2d, node.operator), codes.neurons.shape)
+        total = self._by_delay(
+            node, lambda neurons, plant: window_sum(self.encoding, node, neurons, window, None, plant)
+        )
+        return Codes(self.encoding.neurons(self.neurons.relay(total, node.name, node.name), node.type.shape))
+
+    def _connect(self) -> None:
+        """Give every neuron its synapses, now that everything that may lead to it is known."""
+        for node in self.graph:
+            if node.name not in self.neurons.of or node.inputs[0] not in {*self.walk.values, *self.graph.inputs}:
+                continue
+            with self.walk.refusing(node):
+                total = self._value(node.inputs[0])
+                if not isinstance(total, Sum):
+                    raise Refusal(NATIVE_ISLAND)
+                parameters = {role: self._parameter(node, role) for role in node.parameters}
+                operator = node.operator if isinstance(node.operator, FixedPointLif) else None
+                self.neurons.complete(node, operator, parameters, total)
+
+    # -- readouts
+
+    def _count(self, node: Node) -> Value:
+        value = self._value(node.inputs[0])
+        if not isinstance(value, Codes) or not self.neurons.are_spikes(value.neurons):
+            raise Refusal(ZERO_POTENTIALS, "count the spikes of neurons")
+        return Reading(self._whole(node, value), "spike_count")
+
+    def _total(self, node: Node) -> Value:
+        value = self._value(node.inputs[0])
+        if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
+            return Reading(self._whole(node, value), "spike_count")
+        if isinstance(value, Reading):
+            raise Refusal(TOTAL_OF_POTENTIALS, "give the potential out over time, and add it up")
+        total = self._copied(node.name, value)
+        return Reading(self.neurons.accumulate(total, node.name, self.steps), None)
+
+    def _last(self, node: Node) -> Value:
+        value = self._value(node.inputs[0])
+        if isinstance(value, Reading):
+            if value.what == "spike_count":
+                raise Refusal(NATIVE_ISLAND)
+            return replace(value, series=False)
+        return replace(self._in_every_step(node.name, value), series=False)
+
+    def _dequantize(self, node: Node) -> Value:
+        value, scale = self._value(node.inputs[0]), self._parameter(node, "scale")
+        reading = value if isinstance(value, Reading) else self._in_every_step(node.name, value)
+        return replace(reading, scale=scale.astype(np.float32) * np.float32(reading.scale))
+
+    def _in_every_step(self, name: str, value: Value) -> Reading:
+        """What a value is in each step: spikes, a potential, or a sum of weights: a current that nothing keeps."""
+        if isinstance(value, Reading):
+            return value
+        if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
+            return Reading(self._whole_named(name, value, value.neurons.shape), "spikes", series=True)
+        made = self.neurons.watch(self._copied(name, value), name)
+        return Reading(made, "current", series=True, scale=1 / 64)
+
+    def _copied(self, name: str, value: Value) -> Sum:
+        """Numbers that are to be added up: a sum as it is, codes one by one."""
+        if isinstance(value, Sum):
+            return value
+        assert isinstance(value, Codes), "a potential is not added up"
+        parts = [
+            at_delay(copy_of(self.encoding, name, masked(value, delay), value.neurons.shape), delay)
+            for delay in delays_of(value)
+        ]
+        return replace(parts[0], synapses=tuple(each for part in parts for each in part.synapses))
+
+    def _whole(self, node: Node, codes: Codes) -> str:
+        return self._whole_named(node.name, codes, node.type.shape)
+
+    def _whole_named(self, name: str, codes: Codes, shape: Sequence[int]) -> str:
+        """The population that sends exactly these spikes in this step; relays where there is none."""
+        found = self.encoding.whole_population(codes.neurons)
+        if found is not None and not codes.delays.any():
+            return found
+        parts = self._copied(name, codes)
+        return self.neurons.relay(parts, self.encoding.fresh(f"{name}.copied"), name)
+
+    # -- mistakes
+
+    def _too_fast(self, error: LoopError) -> Diagnostic:
+        names, hops = error.populations, len(error.populations)
+        way = " -> ".join(f"'{name}'" for name in (*names, names[0]))
+        node = next((self.graph.node(name) for name in names if self.graph.producer(name)), None)
+        message = (
+            f"the loop {way} passes {hops} populations, each at least a step of {self.chip.title}, and the network's "
+            f"delays on it add up to {error.delay}"
+        )
+        help = f"raise the delay of the feedback to {hops} or more"
+        return Diagnostic("cannot-lower", message, node.span if node else None, help=help)
+
+    def _parameter(self, node: Node, role: str) -> Array:
+        value = self.graph.value(node, role)
+        assert value is not None, f"the {role} of '{node.name}' is not loaded"
+        return value
