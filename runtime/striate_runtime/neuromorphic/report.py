@@ -84,7 +84,7 @@ class Reporter:
             batch=1,
             samples=run.totals.samples,
             latency_us=_latency(times_us, run.totals, mapping, chip, _streams(network, frames)),
-            energy_uj=to_energy(by_layer, layers, latency_us, chip, self.assumptions),
+            energy_uj=to_energy(by_layer, layers, latency_us, chip, self.prices, self.assumptions),
             memory_bytes=_memory_bytes(network, chip),
             steps=network.body.steps,
             valid=not run.saturation[:, 0].any(),
