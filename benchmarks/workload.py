@@ -8,8 +8,9 @@ which the cases take turns (and the least, since other work on the machine only 
 A profile counts messages, synaptic operations, words, hops and updates for each core and step, then time and energy.
 
 The limit is a bare scatter loop on this machine in the same run: rows of 32 numbers are added, vector by vector, to
-places drawn at random, all within the first level of cache, with accumulators of 16 or of 32 bits. PYTHON is an interpreter with `pip install sanafe`; end to end is building the
-network and running one sample, kernels compiled and both programs imported.
+places drawn at random, all within the first level of cache, with accumulators of 16 or of 32 bits. PYTHON is an
+interpreter with `pip install sanafe`; end to end is building the network and running one sample, kernels compiled and
+both programs imported.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from workload_network import DATA, SHAPES, STEPS, Workload, native_program, read
 
 from striate_runtime import open_device
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.events_blocks import add_unit_block
+from striate_runtime.neuromorphic.events_blocks import add_unit_block  # pyright: ignore
 from striate_runtime.neuromorphic.tables import LANES
 
 LAYERS = ("conv1", "conv2", "dense")
