@@ -50,6 +50,10 @@ class AccountBuilder:
         target_core = concatenated([np.full(len(part[1]), part[0]) for part in parts], np.int64)
         operations = concatenated([part[2] for part in parts], np.int64)
         words = concatenated([part[3] for part in parts], np.int64)
+        if projection.channels is not None:
+            channel = neuron % source.population.shape[0]
+            heard = (channel >= projection.channels[0]) & (channel < projection.channels[1])
+            neuron, target_core, operations, words = (a[heard] for a in (neuron, target_core, operations, words))
         order = np.argsort(neuron, kind="stable")
         neuron, target_core, operations, words = (a[order] for a in (neuron, target_core, operations, words))
         key = (source.cores.reshape(-1)[neuron].astype(np.int64) + 1) * len(cores) + target_core

@@ -78,6 +78,7 @@ def build(network: Network, chip: Chip) -> Built:
                 ),
                 subtracts=np.array([-int(p.reset == "subtract") for p in populations], np.int64),
                 refractory=np.array([p.refractory for p in populations], np.int64),
+                payload_shift=np.array([p.payload_shift for p in populations], np.int64),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),

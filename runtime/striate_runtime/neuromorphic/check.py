@@ -25,6 +25,9 @@ _KINDS = {
 }
 """coding -> the kinds of population that it has."""
 
+_READS = {"cuba_lif": ("potential", "current", "spike_count", "spikes"), "sigma_delta": ("potential", "current")}
+"""kind of population -> what can be read of one."""
+
 
 class Network:
     """A program's body with its arrays at hand: every name resolves and every shape is right."""
@@ -84,16 +87,19 @@ class Network:
             return np.ones(source.shape[0], np.int16)
         self.check(projection.weights is not None, place, "has no weights")
         array = self._array(projection.weights or "", place)
+        first, last = projection.channels or (0, source.shape[0])
         if projection.kind == "dense":
-            shape: tuple[int, ...] = (neurons(source), neurons(target))
+            shape: tuple[int, ...] = (neurons(source) // source.shape[0] * (last - first), neurons(target))
         elif by_channel:
             shape = (source.shape[0],)
         else:
-            shape = (*projection.kernel, source.shape[0] // projection.groups, target.shape[0])
+            shape = (*projection.kernel, (last - first) // projection.groups, target.shape[0])
         self.check(array.shape == shape, f"array '{projection.weights}'", f"has shape {array.shape}, not {shape}")
         fits = array.size == 0 or (int(array.min()) >= -(1 << 15) and int(array.max()) < 1 << 15)
         self.check(fits, f"array '{projection.weights}'", "holds a weight beyond 16 bits")
         weights = array.astype(np.int16)
+        if projection.channels is not None:
+            weights = _among_all(weights, projection, source)
         if target.kind == "cuba_lif":
             check_weights(self, weights, f"array '{projection.weights}'")
         return evened(weights) if self.body.even_mixed_weights and projection.kind == "dense" else weights
@@ -137,9 +143,8 @@ class Network:
             self.check(name in self.populations, "inputs and outputs", f"name population '{name}', which is not there")
         for port in body.reads:
             read = self.populations.get(body.outputs.get(port, ""))
-            self.check(
-                read is not None and read.kind == "cuba_lif", "reads", f"name '{port}', which is no output of one"
-            )
+            known = read is not None and body.reads[port] in _READS.get(read.kind, ())
+            self.check(known, "reads", f"name '{port}', which is no output of one")
         for port in (*body.read_at, *body.series):
             self.check(port in body.outputs, "read_at and series", f"name '{port}', which is no output")
         whenever = not (body.read_at or body.series)
@@ -166,9 +171,13 @@ class Network:
             check_neurons(self, population)
             if not population.fires:
                 check_silent(self, population)
+        shifts = population.payload_shift != 0
+        self.check(not shifts or (self.native and population.kind == "sigma_delta"), place, "shifts no payload")
         if population.kind == "sigma_delta":
             self.check(population.reduce == "sum", place, "a sum of changes is no maximum")
             least, most = 1 - (1 << 30), (1 << 30) - 1
+            bits = population.payload_shift
+            self.check(0 <= bits <= 30, place, f"shifts its payload by {bits} bits, and 0 to 30 are possible")
             ordered = least <= population.low <= population.high <= most
             self.check(ordered, place, f"{population.low}..{population.high} are no limits within {least}..{most}")
         if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
@@ -200,9 +209,28 @@ class Network:
         self.check(target.reduce == "sum" or one_channel, place, "a maximum takes only windows and one_to_one")
         divides = source.shape[0] % projection.groups == 0 and target.shape[0] % projection.groups == 0
         self.check(divides or projection.kind != "conv2d", place, "its groups do not divide its channels")
+        if projection.channels is not None:
+            first, last = projection.channels
+            whole = projection.kind == "dense" or (projection.kind == "conv2d" and projection.groups == 1)
+            self.check(whole, place, "only a dense or an ungrouped conv2d projection may name channels")
+            self.check(0 <= first < last <= source.shape[0], place, f"names channels {first}..{last - 1}")
 
 
 def neurons(population: Population) -> int:
     """How many neurons it has."""
     channels, height, width = population.shape
     return channels * height * width
+
+
+def _among_all(weights: Array, projection: Projection, source: Population) -> Array:
+    """Weights of some of the source's channels as those of all: 0 for the others."""
+    assert projection.channels is not None, "only then there are others"
+    first, last = projection.channels
+    channels = source.shape[0]
+    if projection.kind == "conv2d":
+        full = np.zeros((*weights.shape[:2], channels, weights.shape[3]), weights.dtype)
+        full[:, :, first:last] = weights
+        return full
+    full = np.zeros((neurons(source) // channels, channels, weights.shape[1]), weights.dtype)
+    full[:, first:last] = weights.reshape(-1, last - first, weights.shape[1])
+    return full.reshape(neurons(source), -1)

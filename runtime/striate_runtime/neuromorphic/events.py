@@ -52,7 +52,7 @@ _jit = njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
+def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, pair_sent, saturation):
     """Run every sample from rest through `counts.shape[1]` steps.
 
     inputs i32 [N * steps or N, input neurons], with LANES numbers to spare in each row: given at each step, or at all
@@ -61,6 +61,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     snapshots i64 [K]: the steps after which outputs are copied to `outputs` i32 [N, K, output numbers]
     counts i64 [N, steps, cores, COLUMNS]: zeroed; with no cores, nothing is counted
     pair_totals i64 [pairs, PAIR_COLUMNS] and saturation i64 [cores, 2] (how often, first step): are added to
+    pair_sent i32 [N, steps, pairs]: zeroed; takes the messages of each step; with no pairs, they are not kept
     """
     populations, projections = tables.populations, tables.projections
     slots = state.event_count.shape[0]
@@ -122,17 +123,9 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                 if counting and end > start:
                     for j in range(populations.projection[p], populations.projection[p + 1]):
                         events = state.event_neuron[start:end]
-                        first = populations.neuron[p]
                         account(
-                            projections,
-                            tables.accounts,
-                            j,
-                            first,
-                            events,
-                            state.pair_step,
-                            step,
-                            counts[sample],
-                            pair_totals,
+                            *(projections, tables.accounts, j, populations.neuron[p], events, state.pair_step),
+                            *(step, counts[sample], pair_totals, pair_sent[sample]),
                         )
             while taken < len(snapshots) and snapshots[taken] == step + 1:
                 _copy_outputs(populations, tables.segments, state, step, outputs[sample, taken])
@@ -143,9 +136,12 @@ def _compiled(stamp, keep):
     """`_run_samples`, compiled at its first call and kept on disk: found there by its own file and by `stamp`."""
 
     @njit(cache=keep, nogil=True, error_model="numpy")
-    def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
+    def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, pair_sent, saturation):
         if stamp != -1:  # never -1: it is named here so that it counts
-            _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation)
+            _run_samples(
+                *(inputs, tables, state, rate, limit, snapshots, outputs, counts),
+                *(pair_totals, pair_sent, saturation),
+            )
 
     return run_samples
 

@@ -39,7 +39,7 @@ def count_active(first_segment, segments, p, accumulator, counts):
 
 
 @_jit
-def account(projections, accounts, j, first_neuron, event_neuron, pair_step, step, counts, pair_totals):
+def account(projections, accounts, j, first_neuron, event_neuron, pair_step, step, counts, pair_totals, pair_sent):
     """What events along projection j cost: sent in this step, received `delay` later. first_neuron: the source's."""
     _add_up(accounts, projections.entry[j], first_neuron, event_neuron, pair_step)
     arrival = step + projections.delay[j]
@@ -51,6 +51,8 @@ def account(projections, accounts, j, first_neuron, event_neuron, pair_step, ste
         pair_step[pair] = 0
         source, target = accounts.pair_source[pair], accounts.pair_target[pair]
         pair_totals[pair, SENT] += messages
+        if pair_sent.shape[1] > 0:
+            pair_sent[step, pair] = messages
         if source >= 0:
             counts[step, source, MESSAGES_OUT] += messages
             counts[step, source, HOPS_EAST_WEST] += messages * accounts.pair_hops_east_west[pair]

@@ -39,7 +39,7 @@ def worst_input(network: Network, population: Population) -> int:
         low, high = network.payloads(network.populations[projection.source])
         payload = max(abs(low), abs(high))
         if network.native and network.populations[projection.source].kind == "sigma_delta":
-            payload = max(payload, high - low)
+            payload = (max(payload, high - low) >> network.populations[projection.source].payload_shift) + 1
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
             payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
