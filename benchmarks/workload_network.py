@@ -32,7 +32,7 @@ MACHINE = "loihi1"
 
 @dataclass(frozen=True)
 class Workload:
-    """weights: as a program has them. x: `[T, B, 1, 28, 28]`; spikes: three layers, `[T, B, C, H, W]`, without delays."""
+    """weights: as a program has them. x `[T, B, 1, 28, 28]`; spikes: of three layers, `[T, B, C, H, W]`, not late."""
 
     weights: tuple[Array, Array, Array]
     x: Array

@@ -29,7 +29,7 @@ def edges(weights, source, target, stride):
         outputs, inputs = weights.shape
         i, o = np.meshgrid(np.arange(inputs), np.arange(outputs), indexing="ij")
         return i.reshape(-1), o.reshape(-1), weights.T.reshape(-1)
-    (_, height, width), (channels, rows, columns) = source, target
+    (_, height, width), (_, rows, columns) = source, target
     o, c, ky, kx, oy, ox = np.meshgrid(
         *(np.arange(n) for n in (*weights.shape, rows, columns)), indexing="ij", sparse=False
     )

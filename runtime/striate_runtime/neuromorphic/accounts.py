@@ -68,7 +68,7 @@ class AccountBuilder:
         return len(self.pair_projection)
 
     def _add_spans(self, pair: Array, number: Array) -> None:
-        """Cut the source neurons into spans that reach the same pairs. pair: of each entry; number: of each neuron's."""
+        """Cut the source neurons into spans that reach the same pairs. pair: of each entry; number: of each neuron."""
         first = np.cumsum(number) - number
         neuron = np.repeat(np.arange(len(number)), number)
         before = np.maximum(np.arange(len(pair)) - number[neuron], 0)
@@ -77,13 +77,13 @@ class AccountBuilder:
         differs[0] = True
         starts = np.flatnonzero(differs)
         pairs_before = sum(len(part) for part in self.span_pairs)
-        in_span = [pair[first[start] : first[start] + number[start]] for start in starts]
-        pairs_first = pairs_before + np.cumsum([0, *number[starts]])[:-1]
+        pairs_first = pairs_before + np.cumsum(number[starts]) - number[starts]
         ends = np.append(starts[1:], len(number))
-        self.span_of.append(sum(len(part) for part in self.spans) // 5 + np.cumsum(differs) - 1)
+        spans = sum(len(part) for part in self.spans) // 5
+        self.span_of.append((spans + np.cumsum(differs) - 1).astype(np.int32))
         columns = [starts, ends, pairs_first, number[starts], self.counted + first[starts]]
         self.spans.append(np.stack(columns, 1).reshape(-1))
-        self.span_pairs.append(concatenated(in_span, np.int32))
+        self.span_pairs.append(pair[differs[neuron]])
 
     def finish(self) -> tuple[Accounts, Mapping]:
         """The kernels' tables, and the mapping that reads their counts."""
@@ -151,13 +151,16 @@ class AccountBuilder:
         by_row = (lands & (where >= y0) & (where < y1)).astype(np.int64)
         lands, where = reached(np.arange(width), np.arange(kw), sx, dx, left)
         by_column = (lands & (where >= x0) & (where < x1)).astype(np.int64)
+        from_rows, from_columns = np.flatnonzero(by_row.any(1)), np.flatnonzero(by_column.any(1))
+        by_row, by_column = by_row[from_rows], by_column[from_columns]
         per_tap, words_per_tap = self._per_tap(projection, weights, channels, core)
         taps = np.outer(by_row.sum(1), by_column.sum(1))
         synapses = taps[:, :, None] * (words_per_tap > 0)
         y, x, c = np.nonzero(synapses)
         by_tap = np.tensordot(by_row, per_tap, axes=1)  # [y, l, c]
         operations = np.tensordot(by_tap, by_column, axes=(1, 1)).transpose(0, 2, 1)
-        return (y * width + x) * channels + c, operations[y, x, c], taps[y, x] * words_per_tap[c]
+        neuron = (from_rows[y] * width + from_columns[x]) * channels + c
+        return neuron, operations[y, x, c], taps[y, x] * words_per_tap[c]
 
     def _per_tap(self, projection: Projection, weights: Array, channels: int, core: Core) -> tuple[Array, Array]:
         """The operations on the core for each tap and source channel `[kh, kw, C]`; the words a tap takes `[C]`."""

@@ -115,7 +115,9 @@ class Network:
 
     def unit(self, projection: Projection) -> bool:
         """Whether every event that arrives through it counts its weight once."""
-        return projection.multiplier is None and self.payloads(self.populations[projection.source]) == (0, 1)
+        source = self.populations[projection.source]
+        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
+        return not changes and projection.multiplier is None and self.payloads(source) == (0, 1)
 
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")

@@ -47,7 +47,8 @@ def open_chip(program: Program, fallback: bool, progress: Progress, settings: Se
 class EmulatedChip:
     """A program on an emulated chip. Between samples it keeps nothing: each starts from rest.
 
-    `settings.timing` is the level at which `profile` tells how long a step takes, one of levels.LEVELS.
+    `settings.timing` is the level at which `profile` tells how long a step takes, one of levels.LEVELS; at most
+    `settings.threads` threads run samples at once, by default one for each core that the process may use.
     """
 
     def __init__(self, program: Program, progress: Progress, settings: Settings) -> None:

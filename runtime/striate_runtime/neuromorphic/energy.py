@@ -71,12 +71,17 @@ _UJ_PER_MW_US = 1e-3
 
 @dataclass(frozen=True)
 class Prices:
-    """What one of each counter costs, in uJ: `[ROW, parts of TERMS]`; and which parts have any known price."""
+    """What one of each counter costs, in uJ: `[ROW, parts of TERMS]`; and which parts have any known price.
+
+    contained: parts that a synaptic operation's figure holds too. unpublished: (counter, what of it has no price).
+    """
 
     value: Floats
     low: Floats
     high: Floats
     known: tuple[bool, ...]
+    contained: frozenset[str]
+    unpublished: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,14 @@ def prices_of(chip: Chip) -> Prices:
             value[column, index] = (figure.value or 0.0) * _UJ_PER_PJ
             low[column, index] = _edge(figure, figure.low) * _UJ_PER_PJ
             high[column, index] = _edge(figure, figure.high) * _UJ_PER_PJ
-    return Prices(value, low, high, tuple(known))
+    contained = frozenset(part for part in (*TERMS, "static", "host") if _is_contained(part, chip))
+    unpublished = tuple(
+        (column, f"{part}: {path} is unpublished")
+        for part, terms in TERMS.items()
+        for column, path in terms
+        if figure_of(chip, path).value is None and part not in contained
+    )
+    return Prices(value, low, high, tuple(known), contained, unpublished)
 
 
 def spend(
@@ -123,10 +135,11 @@ def to_energy(
     rows: npt.NDArray[Any],
     latency_us: float | None,
     chip: Chip,
+    prices: Prices,
     remarks: tuple[str, ...],
 ) -> Energy:
     """The stack over all rows with its total, `remarks` beside it, and what it leaves out."""
-    stack = {name: _figure(name, part, chip) for name, part in parts.items()}
+    stack = {name: _figure(name, part, chip, prices) for name, part in parts.items()}
     known = [figure for figure in stack.values() if figure.value is not None]
     total = Figure(
         sum(figure.value or 0.0 for figure in known) if known else None,
@@ -136,7 +149,7 @@ def to_energy(
         high=_bound(known, "high"),
         note="; ".join([*_proportions(rows.sum(0), chip), *remarks]),
     )
-    return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip))
+    return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip, prices))
 
 
 def in_microjoules(parts: dict[str, Part | None], rows: int) -> list[dict[str, float | None]]:
@@ -191,8 +204,8 @@ def _host(chips: int, shares: Floats, latency_us: float | None, chip: Chip) -> P
     return clock if busy is None else Part(clock.value, clock.low, clock.high + busy.high)
 
 
-def _figure(name: str, part: Part | None, chip: Chip) -> Figure:
-    if _is_contained(name, chip):
+def _figure(name: str, part: Part | None, chip: Chip, prices: Prices) -> Figure:
+    if name in prices.contained:
         return Figure(None, "emulated", note="contained in synapse")
     if part is None:
         return Figure(None, "emulated", note="unpublished")
@@ -204,19 +217,14 @@ def _figure(name: str, part: Part | None, chip: Chip) -> Figure:
     return Figure(value, "emulated", low=low if banded else None, high=high if banded else None, note=note)
 
 
-def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip) -> tuple[str, ...]:
+def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip, prices: Prices) -> tuple[str, ...]:
     """What happened but has no published cost; the description says where one was looked for."""
-    missing = [
-        f"{part}: {path} is unpublished"
-        for part, terms in TERMS.items()
-        for column, path in terms
-        if counts[column] and figure_of(chip, path).value is None and not _is_contained(part, chip)
-    ]
+    missing = [remark for column, remark in prices.unpublished if counts[column]]
     powers = ("static.chip_power_mw", "host.clock_power_mw")
     missing += [
         f"{path.split('.')[0]}: {path} is unpublished"
         for path in powers
-        if figure_of(chip, path).value is None and not _is_contained(path.split(".")[0], chip)
+        if figure_of(chip, path).value is None and path.split(".")[0] not in prices.contained
     ]
     if latency_us is None:
         missing.append("static and host: the time they flow is unknown")
@@ -226,7 +234,7 @@ def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip) -
             "routing: topology.hop_between_chips_energy_pj is unpublished, and the all-in figure may not contain it"
         )
     barrier = chip.cost.barrier_energy_pj
-    if barrier.value is None and not _is_contained("routing", chip):
+    if barrier.value is None and "routing" not in prices.contained:
         missing.append("routing: cost.barrier_energy_pj is unpublished")
     return tuple(missing)
 

@@ -21,8 +21,10 @@ from striate_runtime.neuromorphic import (
     events_changes,
     events_delivery,
     events_plain,
+    lanes,
     native,
     vectors,
+    vectors_plain,
 )
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
@@ -44,7 +46,7 @@ from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, INPUT_C
 _MASK = (1 << LANES) - 1
 _COMPILED_FROM = (
     *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_plain),
-    *(native, tables_layout, vectors),
+    *(lanes, native, tables_layout, vectors, vectors_plain),
 )
 _jit = njit(nogil=True, error_model="numpy")
 

@@ -69,7 +69,7 @@ def account(projections, accounts, j, first_neuron, event_neuron, pair_step, ste
 
 @_jit
 def _add_up(accounts, neurons_before, first_neuron, event_neuron, pair_step):
-    """Messages, synaptic operations and words of each pair, summed over the events of each span before they are kept."""
+    """Messages, synaptic operations and words of each pair, summed over the events of a span before they are kept."""
     e, number = np.uint64(0), np.uint64(len(event_neuron))
     shift = np.uint64(neurons_before) - np.uint64(first_neuron)
     while e < number:

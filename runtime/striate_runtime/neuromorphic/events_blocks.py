@@ -1,4 +1,4 @@
-"""The vector operations of vectors.py as functions that the event kernels can call."""
+"""The operations of vectors.py and vectors_plain.py as functions that the event kernels can call."""
 
 # pyright: basic
 # numba compiles these functions from the types of the arrays in tables.py, which its decorators cannot express.
@@ -8,7 +8,7 @@ from __future__ import annotations
 from numba import types
 from numba.extending import intrinsic
 
-from striate_runtime.neuromorphic import vectors
+from striate_runtime.neuromorphic import vectors, vectors_plain
 
 
 def _emitted_by(emitter):
@@ -27,40 +27,42 @@ def _emitted_by(emitter):
 
 @intrinsic
 def add_block(typing, accumulator, at, weights, first, payload):
-    """As `vectors.add_blocks`."""
-    return types.void(accumulator, at, weights, first, payload), _emitted_by(vectors.add_blocks)
+    """As `vectors_plain.add_blocks`."""
+    return types.void(accumulator, at, weights, first, payload), _emitted_by(vectors_plain.add_blocks)
 
 
 @intrinsic
 def add_unit_block(typing, accumulator, at, weights, first):
-    """As `vectors.add_unit_blocks`."""
-    return types.void(accumulator, at, weights, first), _emitted_by(vectors.add_unit_blocks)
+    """As `vectors_plain.add_unit_blocks`."""
+    return types.void(accumulator, at, weights, first), _emitted_by(vectors_plain.add_unit_blocks)
 
 
 @intrinsic
 def add_two_blocks(typing, accumulator, at, weights, first, second, x, y):
-    """As `vectors.add_blocks`."""
-    return types.void(accumulator, at, weights, first, second, x, y), _emitted_by(vectors.add_blocks)
+    """As `vectors_plain.add_blocks`."""
+    return types.void(accumulator, at, weights, first, second, x, y), _emitted_by(vectors_plain.add_blocks)
 
 
 @intrinsic
 def add_two_unit_blocks(typing, accumulator, at, weights, first, second):
-    """As `vectors.add_unit_blocks`."""
-    return types.void(accumulator, at, weights, first, second), _emitted_by(vectors.add_unit_blocks)
+    """As `vectors_plain.add_unit_blocks`."""
+    return types.void(accumulator, at, weights, first, second), _emitted_by(vectors_plain.add_unit_blocks)
 
 
 @intrinsic
 def add_four_blocks(typing, accumulator, at, weights, first, second, third, fourth, x, y, z, w):
-    """As `vectors.add_blocks`."""
+    """As `vectors_plain.add_blocks`."""
     return types.void(accumulator, at, weights, first, second, third, fourth, x, y, z, w), _emitted_by(
-        vectors.add_blocks
+        vectors_plain.add_blocks
     )
 
 
 @intrinsic
 def add_four_unit_blocks(typing, accumulator, at, weights, first, second, third, fourth):
-    """As `vectors.add_unit_blocks`."""
-    return types.void(accumulator, at, weights, first, second, third, fourth), _emitted_by(vectors.add_unit_blocks)
+    """As `vectors_plain.add_unit_blocks`."""
+    return types.void(accumulator, at, weights, first, second, third, fourth), _emitted_by(
+        vectors_plain.add_unit_blocks
+    )
 
 
 @intrinsic
@@ -111,22 +113,22 @@ def leak_block(
 
 @intrinsic
 def plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter, number):
-    """As `vectors.plain_block`."""
+    """As `vectors_plain.plain_block`."""
     operands = (sums, at, before, potential, neuron, bias, threshold, parameter, number)
-    return types.int64(*operands), _emitted_by(vectors.plain_block)
+    return types.int64(*operands), _emitted_by(vectors_plain.plain_block)
 
 
 @intrinsic
 def whole_plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter):
-    """As `vectors.plain_block`, where all lanes are neurons."""
+    """As `vectors_plain.plain_block`, where all lanes are neurons."""
     operands = (sums, at, before, potential, neuron, bias, threshold, parameter)
-    return types.int64(*operands), _emitted_by(vectors.plain_block)
+    return types.int64(*operands), _emitted_by(vectors_plain.plain_block)
 
 
 @intrinsic
 def nothing_new(typing, sums, at, before):
-    """As `vectors.nothing_new`."""
-    return types.boolean(sums, at, before), _emitted_by(vectors.nothing_new)
+    """As `vectors_plain.nothing_new`."""
+    return types.boolean(sums, at, before), _emitted_by(vectors_plain.nothing_new)
 
 
 @intrinsic
@@ -157,6 +159,12 @@ def rest_block(
 
 
 @intrinsic
+def far_nothing_new(typing, sums, at, before):
+    """As `vectors_plain.far_nothing_new`."""
+    return types.boolean(sums, at, before), _emitted_by(vectors_plain.far_nothing_new)
+
+
+@intrinsic
 def change_block(
     typing,
     accumulator,
@@ -178,12 +186,6 @@ def change_block(
     state = (accumulator, at, total, sent, neuron)
     operands = (*state, bias, multiplier, shift, threshold, parameter, low, high, limit, number)
     return types.int64(*operands), _emitted_by(vectors.change_block)
-
-
-@intrinsic
-def far_nothing_new(typing, sums, at, before):
-    """As `vectors.far_nothing_new`."""
-    return types.boolean(sums, at, before), _emitted_by(vectors.far_nothing_new)
 
 
 @intrinsic

@@ -52,10 +52,8 @@ def sum_up(tables, state, p, start, step, counts, saturation):
                     continue
             where = (sums, at + i, old + i, potential, neuron + i)
             what = (parameters.bias, parameters.threshold, parameter + i)
-            if i + LANES <= length:
-                masks = whole_plain_block(*where, *what)  # pyright: ignore
-            else:
-                masks = plain_block(*where, *what, length - i)  # pyright: ignore
+            whole = i + LANES <= length
+            masks = whole_plain_block(*where, *what) if whole else plain_block(*where, *what, length - i)  # pyright: ignore
             active += ones((masks >> LANES) & _MASK)  # pyright: ignore
             over += ones(masks >> (2 * LANES))  # pyright: ignore
             sends = masks & _MASK

@@ -121,7 +121,7 @@ class Reporter:
             samples=run.totals.samples,
             latency_us=latency,
             levels=levels,
-            energy_uj=to_energy(by_layer, layers, latency_us, chip, self.assumptions),
+            energy_uj=to_energy(by_layer, layers, latency_us, chip, self.prices, self.assumptions),
             memory_bytes=_memory_bytes(network, chip),
             steps=network.body.steps,
             valid=not problems,

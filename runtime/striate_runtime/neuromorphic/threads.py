@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -50,7 +51,7 @@ def run_on_threads(
         return
     pieces: SimpleQueue[slice] = SimpleQueue()
     edges = np.linspace(0, samples, min(samples, threads * _PIECES) + 1).astype(int).tolist()
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         pieces.put(slice(start, end))
 
     def work(state: Any) -> tuple[Counts, Counts]:
