@@ -36,7 +36,7 @@ Calibration = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Sample inputs to take scales from, instead of the file's own.")
 ]
 Data = Annotated[
-    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, named as in the network; 'label' for accuracy.")
+    Path | None, typer.Option(metavar="FILE.npz", help="Inputs, named as in the network (streams for coding=delta); 'label'.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (format 1) instead of text.")]
 NoFallback = Annotated[
