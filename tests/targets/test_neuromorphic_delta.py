@@ -137,7 +137,8 @@ def test_a_trace_holds_what_the_reference_makes_of_each_frame() -> None:
         assert np.array_equal(traced[name].reshape(known[name].shape), known[name]), name
 
 
-DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DIGITS = EXAMPLES / "digits"
 
 
 def test_the_moving_digits_are_the_test_digits_moved_by_a_pixel() -> None:
@@ -158,6 +159,17 @@ def test_on_moving_digits_delta_is_exact_and_takes_a_quarter_of_the_operations()
     whole = profiled(graded(compilation.quantized), frames)[1]
     assert np.array_equal(outputs["logits"].reshape(48, 10), interpret(compilation.quantized, frames)["logits"])
     assert changes.counts["synops"] < 0.25 * whole.counts["synops"]
+
+
+def test_pilotnet_is_exact_on_frames_that_shift_by_a_pixel() -> None:
+    compilation = read(EXAMPLES / "models" / "pilotnet.striate", stand_ins=True)
+    (port,) = compilation.graph.inputs
+    first = compilation.calibration[port][:1]
+    stream = np.stack([first, np.roll(first, 1, axis=-1)], axis=1)
+    outputs, _ = profiled(delta(compilation.quantized, 2), {port: stream})
+    (output,) = outputs
+    wanted = interpret(compilation.quantized, {port: stream[0]})[output]
+    assert np.array_equal(outputs[output].reshape(wanted.shape), wanted)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from striate.cli.arguments import Calibration, Json, Model, OneMachine, Weights
 
 if TYPE_CHECKING:
     from striate.graph import Graph
+    from striate.machine import Machine
     from striate.pipeline import Compilation
     from striate_runtime.program import Program
 
-STAGES = ("graph", "optimised", "quantized", "kernels", "plan", "mapping")
+STAGES = ("graph", "optimised", "quantized", "kernels", "plan", "mapping", "health")
 
 
 def compile(
@@ -46,7 +47,7 @@ def compile(
 
     _known("stage", emit, STAGES)
     _known("pass", print_after, ("all", *_pass_names()))
-    text_only = json and emit != "mapping"
+    text_only = json and emit not in ("mapping", "health")
     idle = [name for name, given in {"--output": output is not None, "--json": text_only}.items() if given and emit]
     if idle:
         raise typer.BadParameter(f"--emit prints a stage and writes no program: leave out {' and '.join(idle)}")
@@ -59,6 +60,9 @@ def compile(
     if emit in ("graph", "optimised", "quantized"):
         print(_graph_text(getattr(compilation, emit)), end="")
         _report_passes(compilation, time_passes)
+        return
+    if emit == "health":
+        _show_health(compilation, machine, json)
         return
     with console.progress() as progress:
         program = lower(compilation, machine, build=emit is None, progress=progress)
@@ -75,6 +79,18 @@ def compile(
         console.print_json({"format": 1, **summary})
     else:
         print("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in summary.items()))
+
+
+def _show_health(compilation: Compilation, machine: Machine, json: bool) -> None:
+    from striate.cli import console
+    from striate.cli.health import health_of, health_table
+
+    with console.progress() as progress:
+        found = health_of(compilation, machine, progress)
+    if json:
+        console.print_json({"format": 1, "machine": str(machine), **found})
+    else:
+        console.show(*health_table(found))
 
 
 def _default_path(network: str, machine: str) -> Path:
