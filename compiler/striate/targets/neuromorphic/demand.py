@@ -190,14 +190,17 @@ class Demand:
     def out_of_block(
         self, population: Population, block: Block, consumers: Mapping[str, list[Block]]
     ) -> dict[str, int]:
-        """Axons out, and the most cores that any projection goes to, where `consumers` are the targets' blocks."""
+        """Axons out, and the most cores that any projection goes to, where `consumers` are the targets' blocks.
+
+        Targets that are not cut yet (those of connections backwards) are left out.
+        """
         axons, most = 0, 0
         slots = self.chip.packing.shared_axon_slots
         for projection in self.out_of[population.name]:
             destinations = 0
             shared = projection.kind == "dense" and projection.target in self.sharing
             each = (slots.value or 1) if shared and slots else 1
-            for listener in consumers[projection.target]:
+            for listener in consumers.get(projection.target, ()):
                 heard = reach(projection, self.shapes[population.name], self.shapes[projection.target], listener)
                 positions, neurons = heard.within(block)
                 axons += self.axons(projection, positions, neurons) * each
