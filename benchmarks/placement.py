@@ -8,7 +8,7 @@ times the routers that they pass. Between chips, which have no common mesh, a wa
 row-major: cores in the order of the layers, row by row. snake: every other row backwards. greedy: the core that has
 most to do with those that stand already comes next, to the nearest place. striate: the better of snake and greedy, then
 swaps and shakes. bound: no placement of these cores is shorter (targets/neuromorphic/bound.py), whether or not one
-reaches it. Networks whose weights are not here have random ones and random inputs, and say so.
+reaches it. Networks without data of their own have random weights and inputs, and say so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CASES = (
 
 
 def mapped(network: str, machine: str) -> tuple[Mapped, bool]:
-    """A network on a machine's cores, and whether its weights are random."""
+    """A network on a machine's cores, and whether it names no data of its own, so that all is random."""
     compilation = read(EXAMPLES / network, stand_ins=True)
     _, chip, options = find(parse_machine(machine))
     assert isinstance(chip, Chip), f"'{machine}' is a chip"
@@ -55,7 +55,7 @@ def mapped(network: str, machine: str) -> tuple[Mapped, bool]:
         encoded = Rate(graph, chip, steps, compilation.calibration, percentile).run()
     slabs = "power_of_two" if options["slabs"] == "power_of_two" else "even"
     result = map_to_cores(graph, encoded, chip, 0, slabs, calibration=compilation.calibration)
-    return result, compilation.weights_are_random
+    return result, compilation.experiment.calibration is None
 
 
 def measure(network: str, machine: str) -> dict[str, object]:

@@ -9,12 +9,15 @@ import msgspec
 import numpy as np
 import pytest
 from dense_chip import run_densely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mapped_networks import GRADED_ONLY, NETWORKS, compiled
 
 from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.pipeline import Compilation, read
 from striate.targets.neuromorphic import compile_for_neuromorphic
+from striate.targets.neuromorphic.balance import shared_thresholds
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE
 from striate.tensor import Array
 from striate_runtime.device import open_device
@@ -106,6 +109,32 @@ def test_thresholds_and_biases_fit_what_loihi_holds() -> None:
         if population.kind == "integrate_and_fire":
             assert program.arrays[population.threshold or ""].max() < 1 << 17
             assert population.bias is None or np.abs(program.arrays[population.bias]).max() < 1 << 12
+
+
+def test_a_layer_has_no_more_thresholds_than_a_core_of_loihi_1_has_room_for() -> None:
+    compilation = read(DIGITS / "lenet5.striate")
+    free, bound = (rate(compilation, 64, FULL_SCALE_PERCENTILE, chip) for chip in ("loihi2", "loihi1"))
+    different = {
+        chip: {p.name: len(np.unique(program.arrays[p.threshold or ""])) for p in body_of(program).populations[1:-1]}
+        for chip, program in (("loihi2", free), ("loihi1", bound))
+    }
+    assert different["loihi2"]["fc1"] > 16
+    assert max(different["loihi1"].values()) == 16
+    layers = [core.population for core in body_of(bound).cores]
+    assert layers.count("fc1") == layers.count("fc2") == 1, "so that a dense layer is not cut for them"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(1, 1e5), min_size=1, max_size=40), st.integers(1, 12))
+def test_shared_thresholds_are_few_and_lowered_by_no_more_than_an_even_ladder_would(
+    thresholds: list[float], most: int
+) -> None:
+    given_ = np.array(thresholds)
+    shared = shared_thresholds(given_, most)
+    assert len(np.unique(shared)) <= most
+    assert (shared <= given_).all()
+    ladder = (given_.max() / given_.min()) ** (1 / most)
+    assert (given_ <= shared * ladder * (1 + 1e-9)).all()
 
 
 def test_soft_reset_takes_the_slots_it_costs() -> None:

@@ -14,7 +14,7 @@ from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate_runtime import open_device
 from striate_runtime.hardware import Chip, load_hardware
 from striate_runtime.profile import Profile
-from striate_runtime.program import Program
+from striate_runtime.program import Program, ProgramError
 from striate_runtime.program.neuromorphic import NeuromorphicBody, Population
 
 WIDE = """
@@ -132,6 +132,25 @@ def test_a_relay_hears_only_its_own_part() -> None:
     assert dense.counts["messages_in"] == events + relayed, (
         "every event goes to one relay, every partial sum to one core"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels", "message"),
+    [
+        ("dense", (10, 21), r"names channels 10\.\.20"),
+        ("dense", (5, 5), r"names channels 5\.\.4"),
+        ("dense", (0, 9), "has shape"),
+        ("one_to_one", (0, 1), "only a dense or an ungrouped conv2d projection may name channels"),
+    ],
+)
+def test_a_program_with_damaged_channels_is_refused(kind: str, channels: tuple[int, int], message: str) -> None:
+    program = mapped(WIDE, tiny("loihi2", fan_in=400))
+    projections = [dict(projection) for projection in program.body["projections"]]
+    of_kind = next(p for p in projections if p["kind"] == kind and (kind != "dense" or p["channels"]))
+    of_kind["channels"] = channels
+    damaged = msgspec.structs.replace(program, body={**program.body, "projections": projections})
+    with pytest.raises(ProgramError, match=message):
+        open_device(damaged)
 
 
 def test_sums_too_wide_for_an_event_are_refused_with_the_bits() -> None:

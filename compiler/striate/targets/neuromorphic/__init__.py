@@ -3,8 +3,12 @@
     encode      graded.py, rate.py       graph -> populations and projections, exact or as rates (balance.py)
                 delta.py                 exact, for streams: only changes are sent
                 encoding.py, synapses.py what both fill in: who sends which number, and where it goes
-    partition   demand.py, partition.py  what fits on a core, and how populations are cut
-    place       route.py, place.py       who talks to whom, and where on the mesh it stands
+    split       relay.py                 fan-ins that exceed a core, over several
+    partition   demand.py, partition.py  what fits on a core (packing.py, configurations.py), how populations are cut
+                nearest.py               the nearest shape that would fit
+    place       activity.py, route.py    who talks to whom, and how much
+                place.py, pins.py        where it stands, and what the user says of that; bound.py: how near it could be
+    one layer   one_layer.py             instead, where a core holds one layer (sum_pools.py: with the pool before it)
     write       lower.py                 the program
 
 not_yet.py lists what the codings refuse, refuse.py the chips that nothing is compiled for, and why.

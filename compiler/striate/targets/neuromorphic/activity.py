@@ -15,6 +15,9 @@ from striate.tensor import Array
 SAMPLES = 8
 """So many samples of the calibration data are looked at."""
 
+MEASURED_CODINGS = ("graded", "rate", "native")
+"""Codings in which a value of the graph says what is sent."""
+
 ESTIMATED = "placement: every neuron is taken to be as active as any other"
 MEASURED = "placement: by the events of {samples} samples of the calibration data{others}"
 OTHERS = "; populations that are no layer's output are taken to send one each"
@@ -35,10 +38,13 @@ class Activity:
 
 
 def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) -> Activity:
-    """The activity of a graph's populations on calibration data `[N, *shape]`.
+    """The activity of a graph's populations on calibration data `[N, *shape]`, with time `[N, T, *shape]`.
 
-    graded: how often a code is not 0. rate: steps times the activation, in units of its full scale, at most 1.
+    rate: steps times the activation, in units of its full scale, at most 1. Else how often a number is not 0; that is
+    estimated where changes are sent instead (delta).
     """
+    if encoded.coding not in MEASURED_CODINGS:
+        return Activity()
     populations = encoded.encoding.populations
     samples = {name: np.asarray(array)[:SAMPLES] for name, array in calibration.items() if name in graph.inputs}
     sending = {p.source for p in encoded.encoding.projections}
@@ -46,11 +52,10 @@ def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) ->
     values = interpret_all(graph, samples, float64=True, keep=named) if named else {}
     events: dict[str, Array] = {}
     for name in sorted(named):
-        value = values[name].reshape(-1, *populations[name].shape)
-        if encoded.coding == "graded":
+        value, full_scale = values[name].reshape(-1, *populations[name].shape), populations[name].full_scale
+        if encoded.coding != "rate":
             sent = np.count_nonzero(value, axis=0)
         else:
-            full_scale = populations[name].full_scale
             assert full_scale is not None, f"'{name}' has a full scale under the rate coding"
             sent = np.rint(np.clip(value / full_scale, 0, 1).sum(axis=0) * encoded.steps)
         events[name] = sent.astype(np.int64)

@@ -33,7 +33,7 @@ def balance(
     """One unit per target channel: unit[c] = max|w[c]| / 127; weights, bias and threshold = full_scale / unit, rounded.
 
     Weights are in value per spike; a bias is added `steps_of_bias` times in one go. The unit is coarser where the
-    threshold or the bias would not fit in the membrane.
+    threshold or the bias would not fit in the membrane, and where channels share thresholds.
     """
     levels = min(WEIGHT_LEVELS, 2 ** ((chip.numerics.weight_bits.value or 8) - 1) - 1)
     room = 2.0 ** ((chip.numerics.membrane_bits_for_weights or 24) - 1 - HEADROOM_BITS)
@@ -44,12 +44,40 @@ def balance(
         np.maximum.at(peak, _channels(each, channels), np.abs(weights).reshape(-1, weights.shape[-1]).max(axis=0))
     unit = np.max([peak / levels, np.abs(total_bias) / room, np.full(channels, full_scale / room)], axis=0)
     unit = np.where(unit > 0, unit, 1.0)
+    sorts = chip.limits.threshold_configurations
+    if full_scale and sorts is not None and sorts.value:
+        unit = full_scale / shared_thresholds(full_scale / unit, sorts.value)
     return Balanced(
         tuple(_in_units(each, unit) for each in synapses),
         unit,
         np.maximum(1, np.rint(full_scale / unit)).astype(np.int64),
         None if bias is None else np.rint(total_bias / unit).astype(np.int64),
     )
+
+
+def shared_thresholds(thresholds: Array, most: int) -> Array:
+    """Thresholds f64 `[C]` lowered to no more than so many different ones, each by as small a factor as will do.
+
+    A core of some chips has room for so many. A lower threshold is a coarser unit: weights lose as much precision.
+    """
+    ordered = np.unique(thresholds)
+    if len(ordered) <= most:
+        return thresholds
+    low, high = 1.0, float(ordered[-1] / ordered[0])
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if len(_steps(ordered, middle)) <= most else (middle, high)
+    steps = _steps(ordered, high)
+    return steps[np.searchsorted(steps, thresholds, side="right") - 1]
+
+
+def _steps(ordered: Array, factor: float) -> Array:
+    """The fewest of these numbers such that each of them is at most `factor` times the next smaller one chosen."""
+    steps = [float(ordered[0])]
+    for number in ordered.tolist():
+        if number > steps[-1] * factor:
+            steps.append(number)
+    return np.array(steps)
 
 
 def _in_units(synapses: Synapses, unit: Array) -> Synapses:
