@@ -83,16 +83,55 @@ def test_the_first_of_a_buffer_holds_up_those_behind_it_though_their_link_is_fre
     assert duration("events", cores, step_of(4, sent + others), slow) == 30.0 + 10.0 + 5.0
 
 
-@pytest.mark.parametrize("level", FINER)
-def test_a_sender_stands_still_only_when_the_buffers_are_full(level: str):
-    """`detailed` has one buffer on the way, `events` that of each door; the core works on one message or two."""
+def test_the_door_of_a_core_holds_so_many_of_its_messages_twice_over():
+    """`events`: what waits at either door, and the one that is worked on; the next holds its sender up."""
     buffer, service = 2, 100.0
     cores, hardware = [core(0), core(1)], chip(link_buffer_messages=buffer)
-    holds = buffer + 2 if level == "detailed" else 2 * buffer + 1
-    for k in (holds, holds + 1):
+    for k, held in ((2 * buffer + 1, 0.0), (2 * buffer + 2, service)):
         messages = step_of(2, [Sent(0, 1, 0.0, service)] * k)
-        assert held_up(level, cores, messages, hardware) == (service if k > holds else 0.0)
-        assert duration(level, cores, messages, hardware) == k * service
+        assert held_up("events", cores, messages, hardware) == held
+        assert duration("events", cores, messages, hardware) == k * service
+
+
+@pytest.mark.parametrize("hops", [0, 1, 3])
+def test_a_crowded_way_holds_its_sender_up(hops: int):
+    """`detailed`: the k-th of messages sent at once finds k - 2 under way, since the first is being worked on."""
+    buffer, service = 2, 1000.0
+    cores, hardware = [core(0), core(1, hops)], chip(link_buffer_messages=buffer, hop_east_west_latency_ns=0)
+    counted = 1 / 2 if hops == 0 else 1.0  # of a message, summed over its way
+    fits = int((hops + 1) * buffer / counted) + 2
+    for k in (fits, fits + 1):
+        messages = step_of(2, [Sent(0, 1, 0.0, service)] * k)
+        over = max(0.0, (k - 2) * counted - (hops + 1) * buffer)
+        assert held_up("detailed", cores, messages, hardware) == over * service
+        assert duration("detailed", cores, messages, hardware) == k * service
+
+
+SANAFE_NS = {
+    ((1, 2), 5, (60, 60)): 1830.2,
+    ((1, 2), 40, (60, 60)): 10757.8,
+    ((1, 2), 40, (60, 10)): 10365.1,
+    ((4, 8), 5, (60, 60)): 2284.42,
+    ((4, 8), 40, (60, 60)): 10824.42,
+    ((4, 8), 40, (60, 10)): 10771.6,
+}
+"""What SANA-FE 2.2.9 gave as `detailed`: cores of two receivers, inputs on core 0 that each reach all neurons of both,
+how many neurons those have -> ns, the barrier included."""
+
+
+@pytest.mark.parametrize(("targets", "inputs", "fans"), SANAFE_NS)
+def test_one_core_that_sends_to_two_takes_as_long_as_in_sanafe(
+    targets: tuple[int, int], inputs: int, fans: tuple[int, int]
+):
+    cores = [core(n, *divmod(place // 4, 4)) for n, place in enumerate((0, *targets))]
+    sent = [
+        Sent(0, n + 1, 5.1 * (2 * k + n + 1), 16.0 + 3.8 * fan) for k in range(inputs) for n, fan in enumerate(fans)
+    ]
+    barrier = 600.0 if targets == (1, 2) else 1000.0
+    hardware = load_hardware("loihi1_sanafe25")
+    assert isinstance(hardware, Chip)
+    took = duration("detailed", cores, step_of(3, sent, [0.0, *(6.0 * fan for fan in fans)]), hardware) + barrier
+    assert took == pytest.approx(SANAFE_NS[targets, inputs, fans], abs=0.006)
 
 
 @pytest.mark.parametrize("level", FINER)
@@ -172,7 +211,7 @@ def links(source: Core, target: Core) -> list[tuple[int, int, int, int]]:
     return [(x, source.y, int(sign_x), 0) for x in xs] + [(target.x, y, int(sign_y), 1) for y in ys]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(case=steps(), buffer=st.sampled_from([1, 2, "unknown"]), rate=st.sampled_from([0.01, RATE, "unknown"]))
 def test_no_level_ends_a_step_before_what_it_must_do(case: tuple[list[Core], Messages], buffer: Any, rate: Any):
     cores, messages = case
@@ -182,7 +221,7 @@ def test_no_level_ends_a_step_before_what_it_must_do(case: tuple[list[Core], Mes
     assert duration("events", cores, messages, hardware) >= bound(cores, messages, per_link) - 1e-6
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(case=steps())
 def test_injected_messages_alone_take_as_long_as_the_busiest_core(case: tuple[list[Core], Messages]):
     cores, messages = case
@@ -193,7 +232,7 @@ def test_injected_messages_alone_take_as_long_as_the_busiest_core(case: tuple[li
         assert duration(level, cores, injected, chip()) == busiest
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(case=steps())
 def test_a_later_start_of_all_is_a_later_end_by_as_much(case: tuple[list[Core], Messages]):
     cores, messages = case
@@ -224,7 +263,7 @@ def followed(net: Net, values: Array, text: str | None = None) -> tuple[Emulated
     return device, counts[0], updates[0], messages
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(case=networks("rate"), cut=st.integers(1, 3))
 def test_a_samples_messages_are_what_was_counted_one_by_one(case: tuple[Net, Array], cut: int):
     net = case[0].cut(**{population.name: cut for population in case[0].populations})
@@ -243,7 +282,7 @@ def test_a_samples_messages_are_what_was_counted_one_by_one(case: tuple[Net, Arr
             assert (ready <= messages.pass_ns[step, source] * (1 + 1e-12)).all()
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(case=networks("rate"), cut=st.integers(1, 3))
 def test_what_messages_cost_their_receivers_is_what_was_counted(case: tuple[Net, Array], cut: int):
     """Where every delay is 1: a step's messages are those that the counts have one step later."""
@@ -258,7 +297,7 @@ def test_what_messages_cost_their_receivers_is_what_was_counted(case: tuple[Net,
     assert np.allclose(worked[:-1], counted[1:], rtol=1e-12)
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(case=networks("rate"), cut=st.integers(1, 3))
 def test_the_profile_has_a_line_for_each_level_and_static_energy_flows_for_the_last(case: tuple[Net, Array], cut: int):
     net = case[0].cut(**{population.name: cut for population in case[0].populations})

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from peer_networks import PeerNetwork, drawn
 
 from striate_runtime.device import open_device
+from striate_runtime.neuromorphic.chip import EmulatedChip
 
 Array = npt.NDArray[Any]
 
@@ -48,7 +49,8 @@ def exported(networks: dict[str, PeerNetwork]) -> dict[str, Array]:
 def ours(network: PeerNetwork) -> dict[str, Array]:
     """`<layer>.spikes` `[steps, neurons]`, `<layer>.u` and `<layer>.v` after the last step, channels last."""
     device, steps = open_device(network.program(network.steps)), range(1, network.steps + 1)
-    at = device.run_at_steps({"input": network.spikes[None]}, steps)  # type: ignore[attr-defined]
+    assert isinstance(device, EmulatedChip)
+    at = device.run_at_steps({"input": network.spikes[None]}, steps)
 
     def flat(step: int, port: str) -> Array:
         return at[step][port][0].transpose(1, 2, 0).reshape(-1)
@@ -73,7 +75,8 @@ def compared(python: str, peer: str, networks: dict[str, PeerNetwork]) -> dict[s
             raise SystemExit(f"{peer} failed:\n{done.stderr[-4000:]}")
         with np.load(result) as file:
             theirs = dict(file)
-    values, differ = dict.fromkeys(("spikes", "u", "v"), 0), dict.fromkeys(("spikes", "u", "v"), 0)
+    values: dict[str, int] = dict.fromkeys(("spikes", "u", "v"), 0)
+    differ = dict(values)
     fired = 0
     for key, network in networks.items():
         for name, array in ours(network).items():

@@ -75,8 +75,8 @@ def float_network(compilation: Compilation, inputs: dict[str, Array]) -> tuple[d
             arrays[f"{node.name}.{role}"] = value
         if isinstance(operator, Conv2d):
             pads = operator.pads(*graph.input_types(node)[0].shape[1:])
-            fields = {"stride": operator.strides, "padding": (pads[2], pads[0]), "dilation": operator.dilations}
-            fields["groups"] = operator.groups
+            fields |= {"stride": operator.strides, "padding": (pads[2], pads[0]), "dilation": operator.dilations}
+            fields |= {"groups": operator.groups}
         elif operator.name.endswith("pool2d"):
             fields = {"kernel_size": 2}
         elif not isinstance(operator, Linear):

@@ -64,7 +64,7 @@ def main(networks: str, result: str) -> None:
     found = {"version": np.array(f"lava-nc {version('lava-nc')}")}
     for key, plan in json.loads(str(given["plan"])).items():
         found |= run(plan, given, key)
-    np.savez(result, **found)
+    np.savez(result, **found)  # pyright: ignore[reportArgumentType]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import sys
 import types
 import warnings
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def block_of(layer: dict) -> LoihiBlock:
     return block
 
 
-def connect(sender: object, neurons: int, block: LoihiBlock, synapses: np.ndarray) -> None:
+def connect(sender: Any, neurons: int, block: LoihiBlock, synapses: np.ndarray) -> None:
     """Every synapse (source, target, weight), sorted by source."""
     i, j, w = synapses
     first = np.searchsorted(i, np.arange(neurons + 1))
@@ -88,7 +89,7 @@ def main(networks: str, result: str) -> None:
     found = {"version": np.array(f"nengo-loihi {version('nengo-loihi')}")}
     for key, plan in json.loads(str(given["plan"])).items():
         found |= run(plan, given, key)
-    np.savez(result, **found)
+    np.savez(result, **found)  # pyright: ignore[reportArgumentType]
 
 
 if __name__ == "__main__":

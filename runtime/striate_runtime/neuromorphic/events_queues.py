@@ -7,6 +7,7 @@ its own way, and `mean`, what a message under way costs its receiver on average:
     density > (hops + 1) x buffer:  its sender waits (density - (hops + 1) x buffer) x mean
     on its way                      max(time of the hops, density x mean / (hops + 1))
 
+Within a router only its sender's door counts, by 1 / 2, as in SANA-FE.
 Then it waits until its receiver has done with those before it; from when the receiver takes it, it is not under way.
 What the host injects comes from outside of the mesh: it waits for its receiver alone.
 """
@@ -98,7 +99,9 @@ def _queued_steps(messages, places, hops_ns, buffer, in_turn, result):
 @_jit
 def _look(mesh, leaving, entering, places, s, t, hops_ns):
     """How full a message's way is, how many hops it has, and how long they take."""
-    full, hops, way = leaving[s] + entering[t], 0, 0.0
+    full, hops, way = leaving[s], 0, 0.0
+    if not (places[s] == places[t]).all():
+        full += entering[t]
     if places[s, 0] != places[t, 0]:
         return full, hops, way
     chip, x, y = places[s]
@@ -124,7 +127,8 @@ def _along(mesh, leaving, entering, places, s, t, sign):
     hops = abs(places[s, 1] - places[t, 1]) + abs(places[s, 2] - places[t, 2]) if inside else 0
     share = sign / (hops + 2)
     leaving[s] += share
-    entering[t] += share
+    if hops > 0 or not inside:
+        entering[t] += share
     if not inside:
         return
     chip, x, y = places[s]

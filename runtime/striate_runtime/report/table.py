@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -28,12 +30,12 @@ def profile_table(profile: Profile) -> RenderableType:
     """One profile in full: the figures, then a row per layer."""
     head = Table(show_header=False, box=None)
     latency, total = profile.latency_us, profile.energy_uj.total
-    head.add_row("latency", quantity.duration(latency.value), latency.basis, latency.note)
+    head.add_row("latency", _banded(latency, quantity.duration), latency.basis, latency.note)
     for level, figure in profile.levels.items() if len(profile.levels) > 1 else ():
-        head.add_row(f"  timing {level}", quantity.duration(figure.value), figure.basis, figure.note)
-    head.add_row("energy", quantity.energy(total.value), total.basis, total.note)
+        head.add_row(f"  timing {level}", _banded(figure, quantity.duration), figure.basis, figure.note)
+    head.add_row("energy", _banded(total, quantity.energy), total.basis, total.note)
     for part, figure in profile.energy_uj.stack.items():
-        head.add_row(f"  {part}", quantity.energy(figure.value), figure.basis, figure.source)
+        head.add_row(f"  {part}", _banded(figure, quantity.energy), figure.basis, figure.source)
     for name, value in profile.memory_bytes.items():
         head.add_row(f"memory: {name}", quantity.size(value))
     for name, value in profile.counts.items():
@@ -42,6 +44,14 @@ def profile_table(profile: Profile) -> RenderableType:
     fallback = [Text(profile.fallback, style="yellow")] if profile.fallback else []
     title = Text(f"{profile.network} on {profile.machine}", style="bold")
     return Group(title, *fallback, head, _layers(profile), *_details(profile), *_warnings(profile))
+
+
+def _banded(figure: Figure, show: Callable[[float | None], str]) -> str:
+    """A figure, and the band that it lies in where one is known."""
+    if figure.low is None and figure.high is None:
+        return show(figure.value)
+    low, high = (figure.value if edge is None else edge for edge in (figure.low, figure.high))
+    return f"{show(figure.value)} ({show(low)} to {show(high)})"
 
 
 def _layers(profile: Profile) -> Table:
