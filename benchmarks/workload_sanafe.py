@@ -15,7 +15,7 @@ import sys
 import time
 
 import numpy as np
-import sanafe
+import sanafe  # pyright: ignore[reportMissingImports]
 
 STEPS = 64
 SHAPES = ((1, 28, 28), (16, 28, 28), (32, 14, 14), (10, 1, 1))
