@@ -21,6 +21,7 @@ from striate_runtime.neuromorphic import (
     events_changes,
     events_delivery,
     events_plain,
+    lanes,
     native,
     vectors,
 )
@@ -44,7 +45,7 @@ from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, INPUT_C
 _MASK = (1 << LANES) - 1
 _COMPILED_FROM = (
     *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_plain),
-    *(native, tables_layout, vectors),
+    *(lanes, native, tables_layout, vectors),
 )
 _jit = njit(nogil=True, error_model="numpy")
 
