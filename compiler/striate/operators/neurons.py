@@ -14,20 +14,67 @@ from striate.tensor import Array, TensorType
 
 RESETS = ("subtract", "zero")
 ACTIVATIONS = ("none", "relu")
+PER_CHANNEL = "per_channel"
+"""The word in place of a number: there is one for each channel, among the weights."""
+
+_EACH = (PER_CHANNEL,)
+_LEGAL = {"threshold": (0.5, 1.5), "tau": (2e-3, 2e-2), "decay": (0.1, 0.9)}
+"""What tests draw parameters from, by the first word of their name."""
+
+
+class Neuron(StatefulOperator):
+    """A neuron whose numbers may be given by channel: `per_channel` makes an attribute a parameter, f32 [C]."""
+
+    def parameters(self, *inputs: TensorType) -> dict[str, TensorType]:
+        """One for each attribute that is given by channel."""
+        names = self.by_channel()
+        require(not names or len(inputs[0].shape) >= 1, f"{self.name} has no channels to be given by channel")
+        return {name: TensorType("f32", inputs[0].shape[:1]) for name in names}
+
+    def by_channel(self) -> tuple[str, ...]:
+        """The attributes that are given by channel."""
+        return tuple(name for name in self.WORDS if getattr(self, name) == PER_CHANNEL)
+
+    def check_parameters(self, dt_s: float, **parameters: Array) -> None:
+        """Thresholds above 0, time constants of at least dt, decays from 0 to 1: every one of every channel."""
+        for name, values in parameters.items():
+            worst = float(values.min())
+            if name.startswith("decay"):
+                worst = worst if worst < 0 else float(values.max())
+                require(0 <= worst <= 1, f"{name} must be from 0 to 1, and one is {worst:g}", name)
+            elif name.startswith("tau"):
+                _check_positive(**{name: worst})
+                require_longer_than_step(dt_s, **{name: worst})
+            else:
+                _check_positive(**{name: worst})
+
+    def sample_parameters(self, rng: np.random.Generator, *inputs: TensorType) -> dict[str, Array]:
+        """Legal ones."""
+        return {
+            name: rng.uniform(*_LEGAL[name.partition("_")[0]], type.shape).astype(np.float32)
+            for name, type in self.parameters(*inputs).items()
+        }
+
+    def number(self, attribute: str, x: Array, parameters: dict[str, Array]) -> float | Array:
+        """An attribute's number, or those of all channels, `[1, C, 1, ...]` like x, in double precision."""
+        value = getattr(self, attribute)
+        if value != PER_CHANNEL:
+            return float(value)
+        return parameters[attribute].astype(np.float64).reshape(1, -1, *[1] * (x.ndim - 2))
 
 
 @dataclass(frozen=True)
-class IntegrateAndFire(StatefulOperator):
+class IntegrateAndFire(Neuron):
     """Adds up its input and sends 1 when the sum reaches the threshold, else 0.
 
     v += x; if v >= threshold: send 1, and v -= threshold (subtract) or v = 0 (zero). For `refractory` steps after a
-    spike v stays as it is, and input is lost.
+    spike v stays as it is, and input is lost. `per_channel` in place of a number makes it a parameter, [C].
     """
 
     name: ClassVar[str] = "integrate_and_fire"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "threshold": _EACH}
 
-    threshold: float = 1.0
+    threshold: float | str = 1.0
     reset: str = "subtract"
     refractory: int = 0
 
@@ -42,7 +89,8 @@ class IntegrateAndFire(StatefulOperator):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
-        return _fire(v, v + inputs[0], state["resting"], self.threshold, self.reset, self.refractory)
+        threshold = self.number("threshold", v, parameters)
+        return _fire(v, v + inputs[0], state["resting"], threshold, self.reset, self.refractory)
 
     def operations(self, *inputs: TensorType) -> int:
         """An addition, a comparison and a reset for each neuron."""
@@ -55,19 +103,20 @@ class IntegrateAndFire(StatefulOperator):
             Case(cls(), (f32(3, 4, 4),), "defaults"),
             Case(cls(0.5, "zero"), (f32(5),), "reset to zero"),
             Case(cls(1.0, "subtract", 2), (f32(5),), "refractory"),
+            Case(cls(PER_CHANNEL), (f32(3, 4, 4),), "thresholds by channel"),
         )
 
 
 @dataclass(frozen=True)
-class Lif(StatefulOperator):
+class Lif(Neuron):
     """A leaky integrate-and-fire neuron: v = exp(-dt / tau) * v + x; threshold, reset and refractory as there."""
 
     name: ClassVar[str] = "lif"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "tau": _EACH, "threshold": _EACH}
     UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
 
-    tau: float
-    threshold: float = 1.0
+    tau: float | str
+    threshold: float | str = 1.0
     reset: str = "subtract"
     refractory: int = 0
 
@@ -87,8 +136,9 @@ class Lif(StatefulOperator):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
-        charged = keep_after(dt_s, self.tau) * v + inputs[0]
-        return _fire(v, charged, state["resting"], self.threshold, self.reset, self.refractory)
+        charged = _keep_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
+        threshold = self.number("threshold", v, parameters)
+        return _fire(v, charged, state["resting"], threshold, self.reset, self.refractory)
 
     def operations(self, *inputs: TensorType) -> int:
         """A product, an addition, a comparison and a reset for each neuron."""
@@ -100,11 +150,13 @@ class Lif(StatefulOperator):
         return (
             Case(cls(0.02), (f32(3, 4, 4),), "defaults"),
             Case(cls(0.005, 0.5, "zero", 2), (f32(5),), "reset to zero, refractory"),
+            Case(cls(PER_CHANNEL, PER_CHANNEL), (f32(3, 4, 4),), "time constants and thresholds by channel"),
+            Case(cls(0.005, PER_CHANNEL, "zero"), (f32(5),), "thresholds by channel"),
         )
 
 
 @dataclass(frozen=True)
-class CubaLif(StatefulOperator):
+class CubaLif(Neuron):
     """A leaky integrate-and-fire neuron with a leaky input current: u = a * u + x; v = b * v + u.
 
     a = exp(-dt / tau_current) or 1 - decay_current, b likewise: for each of the two give the time constant or the part
@@ -112,16 +164,19 @@ class CubaLif(StatefulOperator):
     """
 
     name: ClassVar[str] = "cuba_lif"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "reset": RESETS,
+        **dict.fromkeys(("tau_current", "tau_voltage", "threshold", "decay_current", "decay_voltage"), _EACH),
+    }
     UNITS: ClassVar[dict[str, str]] = {"tau_current": "time", "tau_voltage": "time"}
 
-    tau_current: float | None = None
-    tau_voltage: float | None = None
-    threshold: float = 1.0
+    tau_current: float | str | None = None
+    tau_voltage: float | str | None = None
+    threshold: float | str = 1.0
     reset: str = "subtract"
     refractory: int = 0
-    decay_current: float | None = None
-    decay_voltage: float | None = None
+    decay_current: float | str | None = None
+    decay_voltage: float | str | None = None
 
     def __post_init__(self) -> None:
         """For current and voltage one of time constant and decay; the rest as integrate_and_fire."""
@@ -132,9 +187,10 @@ class CubaLif(StatefulOperator):
         ):
             message = f"give either tau_{what} (a time) or decay_{what} (the part lost in a step, 0 to 1)"
             require((tau is None) != (decay is None), message, f"tau_{what}" if tau is not None else None)
-            if tau is not None:
-                _check_positive(**{f"tau_{what}": tau})
-            if decay is not None:
+            _check_positive(**{f"tau_{what}": tau})
+            if isinstance(decay, str):
+                require_word(decay, _EACH, f"decay_{what}")
+            elif decay is not None:
                 attribute = f"decay_{what}"
                 require(0 <= decay <= 1, f"{attribute} must be from 0 to 1, and is {decay:g}", attribute)
 
@@ -148,11 +204,18 @@ class CubaLif(StatefulOperator):
 
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step: the current first, then the potential with the new current."""
-        u = _keep(dt_s, self.tau_current, self.decay_current) * state["u"] + inputs[0]
         v = state["v"]
-        charged = _keep(dt_s, self.tau_voltage, self.decay_voltage) * v + u
-        spikes, after = _fire(v, charged, state["resting"], self.threshold, self.reset, self.refractory)
+        u = self._kept(dt_s, "current", v, parameters) * state["u"] + inputs[0]
+        charged = self._kept(dt_s, "voltage", v, parameters) * v + u
+        threshold = self.number("threshold", v, parameters)
+        spikes, after = _fire(v, charged, state["resting"], threshold, self.reset, self.refractory)
         return spikes, {"u": u, **after}
+
+    def _kept(self, dt_s: float, what: str, v: Array, parameters: dict[str, Array]) -> float | Array:
+        """The part of the current or the voltage that one step keeps."""
+        if getattr(self, f"tau_{what}") is not None:
+            return _keep_after(dt_s, self.number(f"tau_{what}", v, parameters), v)
+        return _as_precise(1 - self.number(f"decay_{what}", v, parameters), v)
 
     def operations(self, *inputs: TensorType) -> int:
         """Two products, two additions, a comparison and a reset for each neuron."""
@@ -169,17 +232,22 @@ class CubaLif(StatefulOperator):
                 "decays, reset to zero, refractory",
             ),
             Case(cls(0.005, decay_voltage=0.0), (f32(5),), "no leak of the potential"),
+            Case(cls(PER_CHANNEL, PER_CHANNEL, PER_CHANNEL), (f32(3, 4, 4),), "all by channel"),
+            Case(
+                cls(decay_current=PER_CHANNEL, decay_voltage=PER_CHANNEL, reset="zero"), (f32(5),), "decays by channel"
+            ),
         )
 
 
 @dataclass(frozen=True)
-class LeakyIntegrator(StatefulOperator):
+class LeakyIntegrator(Neuron):
     """A potential that leaks and never fires: v = exp(-dt / tau) * v + x, and v is the result."""
 
     name: ClassVar[str] = "leaky_integrator"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"tau": _EACH}
     UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
 
-    tau: float
+    tau: float | str
 
     def __post_init__(self) -> None:
         """A positive time constant."""
@@ -195,7 +263,8 @@ class LeakyIntegrator(StatefulOperator):
 
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
-        v = keep_after(dt_s, self.tau) * state["v"] + inputs[0]
+        v = state["v"]
+        v = _keep_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
         return v, {"v": v}
 
     def operations(self, *inputs: TensorType) -> int:
@@ -205,7 +274,11 @@ class LeakyIntegrator(StatefulOperator):
     @classmethod
     def cases(cls) -> tuple[Case, ...]:
         """An image and a vector."""
-        return Case(cls(0.02), (f32(3, 4, 4),), "an image"), Case(cls(0.1), (f32(5),), "a vector")
+        return (
+            Case(cls(0.02), (f32(3, 4, 4),), "an image"),
+            Case(cls(0.1), (f32(5),), "a vector"),
+            Case(cls(PER_CHANNEL), (f32(3, 4, 4),), "time constants by channel"),
+        )
 
 
 @dataclass(frozen=True)
@@ -260,12 +333,15 @@ class SigmaDelta(StatefulOperator):
         )
 
 
-def _check_positive(**attributes: float) -> None:
+def _check_positive(**attributes: float | str | None) -> None:
     for attribute, value in attributes.items():
-        require(0 < value < float("inf"), f"{attribute} must be more than 0, and is {value:g}", attribute)
+        if isinstance(value, str):
+            require_word(value, _EACH, attribute)
+        elif value is not None:
+            require(0 < value < float("inf"), f"{attribute} must be more than 0, and is {value:g}", attribute)
 
 
-def _check_firing(threshold: float, reset: str, refractory: int) -> None:
+def _check_firing(threshold: float | str, reset: str, refractory: int) -> None:
     _check_positive(threshold=threshold)
     require_word(reset, RESETS, "reset")
     require_at_least(0, refractory=refractory)
@@ -275,19 +351,21 @@ def _potential(x: TensorType) -> dict[str, TensorType]:
     return {"v": x, "resting": TensorType("i32", x.shape)}
 
 
-def _keep(dt_s: float, tau: float | None, decay: float | None) -> float:
-    """The part of a state that one step keeps."""
-    if tau is not None:
-        return keep_after(dt_s, tau)
-    assert decay is not None, "one of time constant and decay is given"
-    return 1 - decay
+def _keep_after(dt_s: float, tau: float | Array, v: Array) -> float | Array:
+    """The part of v that one step keeps, exp(-dt / tau), as precise as v."""
+    return keep_after(dt_s, tau) if isinstance(tau, float) else _as_precise(np.exp(-dt_s / tau), v)
+
+
+def _as_precise(number: float | Array, v: Array) -> float | Array:
+    """Numbers by channel in v's precision; one for all is brought to it where it meets v."""
+    return number.astype(v.dtype) if isinstance(number, np.ndarray) else number
 
 
 def _fire(
-    before: Array, charged: Array, resting: Array, threshold: float, reset: str, refractory: int
+    before: Array, charged: Array, resting: Array, threshold: float | Array, reset: str, refractory: int
 ) -> tuple[Array, State]:
     """Spikes (1 or 0, as precise as the potential) and the state after."""
-    awake = resting == 0
+    awake, threshold = resting == 0, _as_precise(threshold, before)
     v = np.where(awake, charged, before)
     spikes = awake & (v >= threshold)
     v = np.where(spikes, v - threshold if reset == "subtract" else np.zeros_like(v), v)
