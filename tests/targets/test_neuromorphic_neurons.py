@@ -132,9 +132,10 @@ def changing(seed: int) -> tuple[FixedPointSigmaDelta, Array, dict[str, Array]]:
     )
 
 
-def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Array]) -> Program:
+def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Array], payload_shift: int = 0) -> Program:
     """x -> y -> z, one to one: z adds up what y sends."""
-    fields: dict[str, Any] = {"low": neuron.low, "high": neuron.high, **{role: role for role in parameters}}
+    roles: dict[str, Any] = {role: role for role in parameters}
+    fields: dict[str, Any] = {"payload_shift": payload_shift, "low": neuron.low, "high": neuron.high, **roles}
     arrays = parameters | {"threshold": np.full(SHAPE[0], max(1, neuron.threshold), np.int32)}
     populations = (
         Population("x", "x", SHAPE, "input"),
@@ -195,3 +196,23 @@ def test_at_threshold_0_what_a_sigma_delta_has_sent_is_the_requantized_sum(seed:
     total = (x.sum(0) + bias)[None].astype(np.int32)
     wanted = Requantize("i32", neuron.low, neuron.high).reference(total, **parameters)
     assert np.array_equal(state["sent"], wanted)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_a_payload_shift_cuts_off_is_lost_as_in_lava(seed: int):
+    """lava: delta = act - before + residue; sends delta >> state_exp where |delta| >= vth; residue = delta - sent."""
+    neuron, x, parameters = changing(seed)
+    kept = {"bias": parameters["bias"]}
+    activation = np.maximum(np.cumsum(x.astype(np.int64), axis=0) + kept["bias"].reshape(-1, 1, 1), 0)
+    before, residue = np.zeros(SHAPE, np.int64), np.zeros(SHAPE, np.int64)
+    sent: list[Array] = []
+    for act in activation:
+        delta = act - before + residue
+        whole = np.where(abs(delta) >= neuron.threshold, delta, 0)
+        before, residue = act, delta - whole
+        sent.append(whole >> 3)
+    program = sigma_delta_program(FixedPointSigmaDelta(0, 1 << 20, neuron.threshold), kept, payload_shift=3)
+    with open_device(program) as chip:
+        outputs, profile = chip.profile({"x": x[None]})
+    assert np.array_equal(outputs["z"][0], np.cumsum(sent, axis=0))
+    assert profile.counts["events_out"] == np.count_nonzero(sent)

@@ -17,6 +17,11 @@ from pilotnet_evidence import (
     run_silent,
     step_errors_us,
 )
+from pilotnet_sdnn import COUNTS_PER_READING as SDNN_COUNTS_PER_READING
+from pilotnet_sdnn import RUN_STEPS as SDNN_RUN_STEPS
+from pilotnet_sdnn import Compared as SdnnCompared
+from pilotnet_sdnn import Updates, compare_updates
+from pilotnet_sdnn import compare_traces as compare_sdnn_traces
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "spec" / "validation.md"
@@ -31,6 +36,7 @@ def page(layers: list[Layer]) -> str:
         "traces": _traces(traces),
         "counters": _counters(run),
         "steps": _steps(run, direct),
+        "sdnn": _sdnn(compare_sdnn_traces(), compare_updates(layers)),
     }
     text = TEMPLATE.read_text("utf-8")
     for name, part in parts.items():
@@ -142,6 +148,24 @@ def _steps(run: Run, direct: Run) -> str:
     for index in range(20):
         own, other = measured[index] + two[index], measured[index] + one[index]
         lines.append(f"| {index} | {measured[index]:.1f} | {own:.1f} | {other:.1f} |")
+    return "\n".join(lines)
+
+
+def _sdnn(traces: list[SdnnCompared], updates: list[Updates]) -> str:
+    lines = ["| trace | values | differ, lava's rounding | differ, `delta`'s |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.values:,} | {row.as_lava:,} | {row.as_delta:,} |" for row in traces]
+    lines += [
+        "",
+        f"Neuron updates of a core over the run's {SDNN_RUN_STEPS:,} steps, in millions; a reading is exact to"
+        f" {SDNN_COUNTS_PER_READING / 1e6:.2f}:",
+        "",
+        "| layer | cores | two for each configured neuron and step | measured | largest error, in readings |",
+        "|---|---|---|---|---|",
+    ]
+    for row in updates:
+        worst = max(abs(row.counted - value) for value in row.measured) / SDNN_COUNTS_PER_READING
+        measured = " to ".join(dict.fromkeys(f"{value / 1e6:.2f}" for value in (min(row.measured), max(row.measured))))
+        lines.append(f"| {row.layer} | {row.cores} | {row.counted / 1e6:.2f} | {measured} | {worst:.2f} |")
     return "\n".join(lines)
 
 

@@ -74,6 +74,7 @@ def build(network: Network, chip: Chip) -> Built:
                 reset_offset=np.array([p.reset_offset for p in populations], np.int32),
                 subtracts=np.array([-int(p.reset == "subtract") for p in populations], np.int64),
                 refractory=np.array([p.refractory for p in populations], np.int64),
+                payload_shift=np.array([p.payload_shift for p in populations], np.int64),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),
@@ -143,7 +144,7 @@ def _worst_input(network: Network, population: Population) -> int:
         low, high = network.payloads(network.populations[projection.source])
         payload = max(abs(low), abs(high))
         if network.native and network.populations[projection.source].kind == "sigma_delta":
-            payload = max(payload, high - low)
+            payload = (max(payload, high - low) >> network.populations[projection.source].payload_shift) + 1
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
             payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))

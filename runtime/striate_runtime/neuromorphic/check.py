@@ -25,6 +25,9 @@ _KINDS = {
 }
 """coding -> the kinds of population that it has."""
 
+_READS = {"cuba_lif": ("potential", "current", "spike_count", "spikes"), "sigma_delta": ("potential", "current")}
+"""kind of population -> what can be read of one."""
+
 
 class Network:
     """A program's body with its arrays at hand: every name resolves and every shape is right."""
@@ -131,9 +134,8 @@ class Network:
             self.check(name in self.populations, "inputs and outputs", f"name population '{name}', which is not there")
         for port in body.reads:
             read = self.populations.get(body.outputs.get(port, ""))
-            self.check(
-                read is not None and read.kind == "cuba_lif", "reads", f"name '{port}', which is no output of one"
-            )
+            known = read is not None and body.reads[port] in _READS.get(read.kind, ())
+            self.check(known, "reads", f"name '{port}', which is no output of one")
         for port in (*body.read_at, *body.series):
             self.check(port in body.outputs, "read_at and series", f"name '{port}', which is no output")
         whenever = not (body.read_at or body.series)
@@ -160,9 +162,13 @@ class Network:
             check_neurons(self, population)
             if not population.fires:
                 check_silent(self, population)
+        shifts = population.payload_shift != 0
+        self.check(not shifts or (self.native and population.kind == "sigma_delta"), place, "shifts no payload")
         if population.kind == "sigma_delta":
             self.check(population.reduce == "sum", place, "a sum of changes is no maximum")
             least, most = 1 - (1 << 30), (1 << 30) - 1
+            bits = population.payload_shift
+            self.check(0 <= bits <= 30, place, f"shifts its payload by {bits} bits, and 0 to 30 are possible")
             ordered = least <= population.low <= population.high <= most
             self.check(ordered, place, f"{population.low}..{population.high} are no limits within {least}..{most}")
         if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):

@@ -20,10 +20,11 @@ _jit = njit(nogil=True, error_model="numpy")
 def send_changes(tables, state, p, start, limit, step, counts, saturation):
     """Update population p and write its events from `start` on; where they end.
 
-    The block leaves the changes that are sent where the sums were, and zeros elsewhere.
+    The block leaves the changes that are sent where the sums were, and zeros elsewhere. What the payload's shift leaves
+    of a change may be nothing: then no event is sent.
     """
     populations, segments, parameters = tables.populations, tables.segments, tables.parameters
-    low, high = populations.low[p], populations.high[p]
+    low, high, shift = populations.low[p], populations.high[p], populations.payload_shift[p]
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         before = position
@@ -40,10 +41,12 @@ def send_changes(tables, state, p, start, limit, step, counts, saturation):
             sends = masks & _MASK
             while sends:
                 lane = trailing_zeros(sends)  # pyright: ignore
-                state.event_neuron[position] = neuron + lane
-                state.event_payload[position] = state.accumulator[place + lane]
+                payload = state.accumulator[place + lane] >> shift
                 state.accumulator[place + lane] = 0
-                position += 1
+                if payload != 0:
+                    state.event_neuron[position] = neuron + lane
+                    state.event_payload[position] = payload
+                    position += 1
                 sends &= sends - 1
         core = segments.core[s]
         if over > 0:

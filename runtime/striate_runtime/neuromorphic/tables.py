@@ -45,6 +45,7 @@ class Populations(NamedTuple):
     subtracts: I64
     """-1 where a spike takes the threshold off, 0 where it leaves 0: a mask of what is above the threshold."""
     refractory: I64
+    payload_shift: I64
     neuron: I64
     neurons: I64
     segment: I32

@@ -20,7 +20,9 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
     `sigma_delta`: from step `fires_at` on, s += input; y = s + bias, requantized and clipped as in `graded`; where y
     is at least `threshold` (1 where absent) away from what has been sent, sends the difference. Its potential is what
-    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes.
+    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes. With
+    `payload_shift` an event carries the difference >> payload_shift, and none is sent where that is 0: what is cut off
+    is lost, as in lava.
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
     `cuba_lif`: Loihi's own neuron, in its integers (spec/neuromorphic.md): from step `fires_at` on, current u and
     potential v decay, u += sum << 6, v += u + bias; at v > threshold << 6 send 1 and set v to 0.
@@ -62,6 +64,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reset: Literal["zero", "subtract"] = "zero"
     refractory: int = 0
     fires: bool = True
+    payload_shift: int = 0
 
     @property
     def resets_softly(self) -> bool:
@@ -141,7 +144,8 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in `series` has a first dimension of T, and gives what was read after each of the T steps up to that.
 
     Native only: `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
-    `current` u, its `spike_count`, or its `spikes` in one step. Where the published simulators of Loihi disagree, the
+    `current` u, its `spike_count`, or its `spikes` in one step; of a `sigma_delta` its `potential`, or as its `current`
+    the sum of all it was sent. Where the published simulators of Loihi disagree, the
     default is what they agree on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does;
     `even_mixed_weights` takes the lowest bit off the weights of a `dense` projection that has both signs, as the other
     does.
