@@ -14,7 +14,7 @@ import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic, Note, Span, nearest
 from striate.graph import Graph, Node, Parameter
-from striate.operators.neurons import Neuron
+from striate.operators.neuron import Neuron
 from striate.operators.schema import OperatorError
 from striate.operators.stateful import StatefulOperator
 from striate.tensor import NUMPY, Array, TensorType

@@ -7,60 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from striate.operators.neuron import EACH, PER_CHANNEL, Neuron, as_precise, check_positive, kept_after
 from striate.operators.rules import require, require_at_least, require_word
 from striate.operators.schema import Case, f32
-from striate.operators.stateful import State, StatefulOperator, keep_after, require_longer_than_step
+from striate.operators.stateful import State, StatefulOperator, require_longer_than_step
 from striate.tensor import Array, TensorType
 
 RESETS = ("subtract", "zero")
 ACTIVATIONS = ("none", "relu")
-PER_CHANNEL = "per_channel"
-"""The word in place of a number: there is one for each channel, among the weights."""
-
-_EACH = (PER_CHANNEL,)
-_LEGAL = {"threshold": (0.5, 1.5), "tau": (2e-3, 2e-2), "decay": (0.1, 0.9)}
-"""What tests draw parameters from, by the first word of their name."""
-
-
-class Neuron(StatefulOperator):
-    """A neuron whose numbers may be given by channel: `per_channel` makes an attribute a parameter, f32 [C]."""
-
-    def parameters(self, *inputs: TensorType) -> dict[str, TensorType]:
-        """One for each attribute that is given by channel."""
-        names = self.by_channel()
-        require(not names or len(inputs[0].shape) >= 1, f"{self.name} has no channels to be given by channel")
-        return {name: TensorType("f32", inputs[0].shape[:1]) for name in names}
-
-    def by_channel(self) -> tuple[str, ...]:
-        """The attributes that are given by channel."""
-        return tuple(name for name in self.WORDS if getattr(self, name) == PER_CHANNEL)
-
-    def check_parameters(self, dt_s: float, **parameters: Array) -> None:
-        """Thresholds above 0, time constants of at least dt, decays from 0 to 1: every one of every channel."""
-        for name, values in parameters.items():
-            worst = float(values.min())
-            if name.startswith("decay"):
-                worst = worst if worst < 0 else float(values.max())
-                require(0 <= worst <= 1, f"{name} must be from 0 to 1, and one is {worst:g}", name)
-            elif name.startswith("tau"):
-                _check_positive(**{name: worst})
-                require_longer_than_step(dt_s, **{name: worst})
-            else:
-                _check_positive(**{name: worst})
-
-    def sample_parameters(self, rng: np.random.Generator, *inputs: TensorType) -> dict[str, Array]:
-        """Legal ones."""
-        return {
-            name: rng.uniform(*_LEGAL[name.partition("_")[0]], type.shape).astype(np.float32)
-            for name, type in self.parameters(*inputs).items()
-        }
-
-    def number(self, attribute: str, x: Array, parameters: dict[str, Array]) -> float | Array:
-        """An attribute's number, or those of all channels, `[1, C, 1, ...]` like x, in double precision."""
-        value = getattr(self, attribute)
-        if value != PER_CHANNEL:
-            return float(value)
-        return parameters[attribute].astype(np.float64).reshape(1, -1, *[1] * (x.ndim - 2))
 
 
 @dataclass(frozen=True)
@@ -72,7 +26,7 @@ class IntegrateAndFire(Neuron):
     """
 
     name: ClassVar[str] = "integrate_and_fire"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "threshold": _EACH}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "threshold": EACH}
 
     threshold: float | str = 1.0
     reset: str = "subtract"
@@ -112,7 +66,7 @@ class Lif(Neuron):
     """A leaky integrate-and-fire neuron: v = exp(-dt / tau) * v + x; threshold, reset and refractory as there."""
 
     name: ClassVar[str] = "lif"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "tau": _EACH, "threshold": _EACH}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "tau": EACH, "threshold": EACH}
     UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
 
     tau: float | str
@@ -122,7 +76,7 @@ class Lif(Neuron):
 
     def __post_init__(self) -> None:
         """A positive time constant and threshold, a known reset, and no negative number of steps."""
-        _check_positive(tau=self.tau)
+        check_positive(tau=self.tau)
         _check_firing(self.threshold, self.reset, self.refractory)
 
     def check_time(self, dt_s: float) -> None:
@@ -136,7 +90,7 @@ class Lif(Neuron):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
-        charged = _keep_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
+        charged = kept_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
         threshold = self.number("threshold", v, parameters)
         return _fire(v, charged, state["resting"], threshold, self.reset, self.refractory)
 
@@ -166,7 +120,7 @@ class CubaLif(Neuron):
     name: ClassVar[str] = "cuba_lif"
     WORDS: ClassVar[dict[str, tuple[str, ...]]] = {
         "reset": RESETS,
-        **dict.fromkeys(("tau_current", "tau_voltage", "threshold", "decay_current", "decay_voltage"), _EACH),
+        **dict.fromkeys(("tau_current", "tau_voltage", "threshold", "decay_current", "decay_voltage"), EACH),
     }
     UNITS: ClassVar[dict[str, str]] = {"tau_current": "time", "tau_voltage": "time"}
 
@@ -187,9 +141,9 @@ class CubaLif(Neuron):
         ):
             message = f"give either tau_{what} (a time) or decay_{what} (the part lost in a step, 0 to 1)"
             require((tau is None) != (decay is None), message, f"tau_{what}" if tau is not None else None)
-            _check_positive(**{f"tau_{what}": tau})
+            check_positive(**{f"tau_{what}": tau})
             if isinstance(decay, str):
-                require_word(decay, _EACH, f"decay_{what}")
+                require_word(decay, EACH, f"decay_{what}")
             elif decay is not None:
                 attribute = f"decay_{what}"
                 require(0 <= decay <= 1, f"{attribute} must be from 0 to 1, and is {decay:g}", attribute)
@@ -214,8 +168,8 @@ class CubaLif(Neuron):
     def _kept(self, dt_s: float, what: str, v: Array, parameters: dict[str, Array]) -> float | Array:
         """The part of the current or the voltage that one step keeps."""
         if getattr(self, f"tau_{what}") is not None:
-            return _keep_after(dt_s, self.number(f"tau_{what}", v, parameters), v)
-        return _as_precise(1 - self.number(f"decay_{what}", v, parameters), v)
+            return kept_after(dt_s, self.number(f"tau_{what}", v, parameters), v)
+        return as_precise(1 - self.number(f"decay_{what}", v, parameters), v)
 
     def operations(self, *inputs: TensorType) -> int:
         """Two products, two additions, a comparison and a reset for each neuron."""
@@ -244,14 +198,14 @@ class LeakyIntegrator(Neuron):
     """A potential that leaks and never fires: v = exp(-dt / tau) * v + x, and v is the result."""
 
     name: ClassVar[str] = "leaky_integrator"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"tau": _EACH}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"tau": EACH}
     UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
 
     tau: float | str
 
     def __post_init__(self) -> None:
         """A positive time constant."""
-        _check_positive(tau=self.tau)
+        check_positive(tau=self.tau)
 
     def check_time(self, dt_s: float) -> None:
         """tau is at least dt."""
@@ -264,7 +218,7 @@ class LeakyIntegrator(Neuron):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
-        v = _keep_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
+        v = kept_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
         return v, {"v": v}
 
     def operations(self, *inputs: TensorType) -> int:
@@ -333,16 +287,8 @@ class SigmaDelta(StatefulOperator):
         )
 
 
-def _check_positive(**attributes: float | str | None) -> None:
-    for attribute, value in attributes.items():
-        if isinstance(value, str):
-            require_word(value, _EACH, attribute)
-        elif value is not None:
-            require(0 < value < float("inf"), f"{attribute} must be more than 0, and is {value:g}", attribute)
-
-
 def _check_firing(threshold: float | str, reset: str, refractory: int) -> None:
-    _check_positive(threshold=threshold)
+    check_positive(threshold=threshold)
     require_word(reset, RESETS, "reset")
     require_at_least(0, refractory=refractory)
 
@@ -351,21 +297,11 @@ def _potential(x: TensorType) -> dict[str, TensorType]:
     return {"v": x, "resting": TensorType("i32", x.shape)}
 
 
-def _keep_after(dt_s: float, tau: float | Array, v: Array) -> float | Array:
-    """The part of v that one step keeps, exp(-dt / tau), as precise as v."""
-    return keep_after(dt_s, tau) if isinstance(tau, float) else _as_precise(np.exp(-dt_s / tau), v)
-
-
-def _as_precise(number: float | Array, v: Array) -> float | Array:
-    """Numbers by channel in v's precision; one for all is brought to it where it meets v."""
-    return number.astype(v.dtype) if isinstance(number, np.ndarray) else number
-
-
 def _fire(
     before: Array, charged: Array, resting: Array, threshold: float | Array, reset: str, refractory: int
 ) -> tuple[Array, State]:
     """Spikes (1 or 0, as precise as the potential) and the state after."""
-    awake, threshold = resting == 0, _as_precise(threshold, before)
+    awake, threshold = resting == 0, as_precise(threshold, before)
     v = np.where(awake, charged, before)
     spikes = awake & (v >= threshold)
     v = np.where(spikes, v - threshold if reset == "subtract" else np.zeros_like(v), v)
