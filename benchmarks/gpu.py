@@ -1,12 +1,13 @@
 """Every operator and every example network on this machine's GPU: right or wrong, and how fast.
 
-    python benchmarks/gpu.py [--only NAME ...] [--batches 1 8 32 128] [--out FILE] [--build]
+    python benchmarks/gpu.py [--only NAME ...] [--batches 1 8 32 128] [--steps 16] [--out FILE] [--build]
 
 Operators' cases and networks are compiled, run, and compared with the numpy reference: integers must be equal, floats
-near (TOLERANCES). Networks have random weights and are timed at each batch. Each operator and each network runs in a
-process of its own, so one that crashes or hangs is recorded as such and the rest goes on. Results are written after
-each, to benchmarks/results/gpu-NAME.json, with the GPU's name and versions. Exits 1 where there is no GPU or something
-failed. It needs a GPU, Triton (`striate[gpu]`) and cuda-bindings (`striate[cuda]`).
+near (TOLERANCES). Networks have random weights and are timed at each batch; those with time run for STEPS steps on
+sparse events, and in floats they and their reference have weights that f16 holds, so that spikes can be equal. Each
+operator and each network runs in a process of its own, so one that crashes or hangs is recorded as such and the rest
+goes on. Results are written after each, to benchmarks/results/gpu-NAME.json, with the GPU's name and versions. Exits 1
+where there is no GPU or something failed. It needs a GPU, Triton (`striate[gpu]`) and cuda-bindings (`striate[cuda]`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,13 @@ if TYPE_CHECKING:
 TOLERANCES = {"f16": 1e-2, "f32": 1e-3}
 """Largest error of a whole case or network, relative to the reference's largest value."""
 
+FOLDERS = ("examples/models", "examples/digits", "examples/spiking", "examples/nmnist", "benchmarks/networks")
+OVER_TIME = ("spiking", "nmnist", "networks")
+"""Folders of networks with time."""
+
 BATCHES = (1, 8, 32, 128)
+STEPS = 16
+EVENTS_PER_PIXEL = 0.05
 CHECKED_SAMPLES = 2
 LIMIT_S = 900
 
@@ -52,9 +59,10 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """The batches to time; `build` only builds kernels."""
+    """The batches to time, and the steps of networks with time; `build` only builds kernels."""
 
     batches: tuple[int, ...]
+    steps: int
     build: bool
 
 
@@ -62,11 +70,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="operators or networks, by name")
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES), metavar="N")
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="T", help="time steps of networks with time")
     parser.add_argument("--out", type=Path, metavar="FILE")
     parser.add_argument("--build", action="store_true", help="only build all kernels into the cache; needs no GPU")
     parser.add_argument("--child", metavar="JOB", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    options = Options(tuple(arguments.batches), arguments.build)
+    options = Options(tuple(arguments.batches), arguments.steps, arguments.build)
     if arguments.child:
         print(json.dumps(run_job(arguments.child, options)))
         return 0
@@ -85,10 +94,12 @@ def jobs(only: Sequence[str] | None) -> list[str]:
     """`operator:NAME` for every operator, `network:PATH:PRECISION` for every example network."""
     from striate.operators import OPERATORS
 
-    networks = sorted([*ROOT.glob("examples/models/*.striate"), *ROOT.glob("examples/digits/*.striate")])
+    networks = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.striate"))
     named = [(name, f"operator:{name}") for name in OPERATORS]
     named += [
-        (path.stem, f"network:{path.relative_to(ROOT)}:{precision}") for path in networks for precision in ("f16", "i8")
+        (path.stem, f"network:{path.relative_to(ROOT)}:{precision}")
+        for path in networks
+        for precision in (("f16", "f32", "i8") if path.parent.name in OVER_TIME else ("f16", "i8"))
     ]
     return [job for name, job in named if not only or name in only]
 
@@ -127,6 +138,7 @@ def run_all(todo: Sequence[str], options: Options, properties: Properties | None
 def run_child(job: str, options: Options) -> Record:
     """One job in a process of its own; what befalls it is a record too."""
     command = [sys.executable, __file__, "--child", job, "--batches", *map(str, options.batches)]
+    command += ["--steps", str(options.steps)]
     command += ["--build"] if options.build else []
     start = time.monotonic()
     try:
@@ -161,14 +173,29 @@ def run_operator(name: str, options: Options) -> Iterator[Record]:
 
 def run_case(case: Case, precision: str, options: Options) -> Record:
     from striate.interpreter import interpret
+    from striate.operators.stateful import CASE_DT_S
 
     graph, inputs = graph_of(case)
-    program = build(graph, precision, case.batch)
+    if case.operator.stateful:
+        graph.dt_s = CASE_DT_S
+        inputs = {name: over_time(case, position, options.steps) for position, name in enumerate(inputs)}
+    program = build(graph, precision, case.batch, options.steps)
     if options.build:
         return {}
     with open_device(program, fallback=False) as device:
         outputs = device.run(inputs)
     return {"error": compare(outputs, interpret(graph, inputs), precision)}
+
+
+def over_time(case: Case, position: int, steps: int) -> Array:
+    """An operand of a case with state, other numbers in each step: `[batch, steps, *shape]`."""
+    series = np.stack([case.arrays(seed)[0][position] for seed in range(steps)], axis=1)
+    return halved(series)
+
+
+def halved(array: Array) -> Array:
+    """Floats that f16 holds."""
+    return array.astype(np.float16).astype(array.dtype) if array.dtype.kind == "f" else array
 
 
 def graph_of(case: Case) -> tuple[Graph, dict[str, Array]]:
@@ -201,19 +228,19 @@ def run_network(path: Path, precision: str, options: Options) -> Iterator[Record
     from striate.interpreter import interpret
     from striate.pipeline import read
 
-    rng = np.random.default_rng(0)
     needs_weights = "models" in path.parts
     compilation = read(path, weights="init(0)" if needs_weights else None)
-    shapes = {name: type.shape for name, type in compilation.graph.inputs.items()}
-    inputs = {name: rng.random((max(*options.batches, 8), *shape), np.float32) for name, shape in shapes.items()}
-    calibration = {name: array[:8] for name, array in inputs.items()}
-    compilation._calibration = calibration  # pyright: ignore[reportPrivateUsage]
+    inputs = random_inputs(compilation.graph, max(*options.batches, 8), options.steps)
+    compilation._calibration = first(inputs, 8)  # pyright: ignore[reportPrivateUsage]
     graph = compilation.quantized if precision == "i8" else compilation.optimised
-    reference = {} if options.build else interpret(graph, first(inputs, CHECKED_SAMPLES))
+    is_exact = graph.dt_s is not None and precision != "i8"
+    if is_exact:
+        halve_weights(graph)
+    reference = {} if options.build else interpret(graph, first(inputs, CHECKED_SAMPLES), float64=is_exact)
     for batch in options.batches:
 
         def run(batch: int = batch) -> Record:
-            program = build(graph, precision, batch)
+            program = build(graph, precision, batch, options.steps)
             if options.build:
                 return {}
             with open_device(program, fallback=False) as device:
@@ -229,7 +256,25 @@ def run_network(path: Path, precision: str, options: Options) -> Iterator[Record
         yield attempt(f"batch {batch} {precision}", run)
 
 
-def build(graph: Graph, precision: str, batch: int) -> Program:
+def random_inputs(graph: Graph, samples: int, steps: int) -> dict[str, Array]:
+    """Numbers from 0 to 1 or, over time, a few events in each step."""
+    rng = np.random.default_rng(0)
+    if graph.dt_s is None:
+        return {name: rng.random((samples, *type.shape), np.float32) for name, type in graph.inputs.items()}
+    return {
+        name: rng.poisson(EVENTS_PER_PIXEL, (samples, steps, *type.shape)).astype(np.float32)
+        for name, type in graph.inputs.items()
+    }
+
+
+def halve_weights(graph: Graph) -> None:
+    """Let program and reference compute with the same weights, which f16 holds."""
+    for name, parameter in list(graph.parameters.items()):
+        assert parameter.value is not None, "the weights are loaded"
+        graph.set_parameter(name, halved(parameter.value), parameter.type)
+
+
+def build(graph: Graph, precision: str, batch: int, steps: int) -> Program:
     from striate.targets.gpu import compile_for_gpu
     from striate_runtime.hardware import load_hardware
 
@@ -241,6 +286,7 @@ def build(graph: Graph, precision: str, batch: int) -> Program:
         hardware_text=text,
         machine=machine,
         default_batch=batch,
+        steps=None if graph.dt_s is None else steps,
     )
 
 

@@ -17,6 +17,8 @@ import pytest
 from conftest import DIGITS, Striate
 from safetensors.numpy import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 
+from striate_runtime.hardware import figures, load_hardware
+
 LENET = DIGITS / "lenet5.striate"
 TEST_SET = DIGITS / "digits_test.npz"
 
@@ -94,6 +96,13 @@ def test_emit_shows_each_stage_as_text(striate: Striate, tiny: Path, tmp_path: P
     assert "requantize" in striate("compile", tiny, "--calibration", data, "--emit", "quantized").out
     mapping = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", "mapping").out
     assert "cores:" in mapping
+    assert "binding: " in mapping
+    assert "note: placement: by the events of" in mapping
+    found = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", "mapping", "--json")
+    for core in json.loads(found.out)["cores"]:
+        shares = {name: use["share"] for name, use in core["uses"].items() if use["share"] is not None}
+        assert core["binding"] == max(shares, key=lambda name: shares[name])
+        assert shares["neuron_slots"] == core["uses"]["neuron_slots"]["used"] / core["uses"]["neuron_slots"]["limit"]
     assert "@triton.jit" in striate("compile", tiny, "--on", "gpu", "--emit", "kernels").out
     assert "arena" in striate("compile", tiny, "--on", "gpu", "--emit", "plan").out
 
@@ -513,3 +522,25 @@ def refused(outcome: object, code: str) -> None:
     assert outcome.code == 1, outcome
     assert f"error[{code}]" in outcome.err, outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_two_presets_of_one_chip_are_shown_where_they_differ(striate: Striate) -> None:
+    outcome = striate("targets", "loihi1_davies18", "loihi1_sanafe25", "--json")
+    differences = json.loads(outcome.out)["differences"]
+    davies, sanafe = (load_hardware(name) for name in ("loihi1_davies18", "loihi1_sanafe25"))
+    values = [{field: figure.value for field, figure in figures(machine)} for machine in (davies, sanafe)]
+    differ = {field for field in values[0].keys() | values[1] if values[0].get(field) != values[1].get(field)}
+    assert differ <= differences.keys()
+    assert differences["cost.spike_out_energy_pj"]["loihi1_davies18"]["value"] is None
+    assert differences["cost.spike_out_energy_pj"]["loihi1_sanafe25"]["value"] == 69.3
+    assert "limits.neuron_slots" not in differences
+    text = striate("targets", "loihi1_davies18", "loihi1_sanafe25").out
+    assert "figures are alike" in text
+    assert "69.3 fitted" in text
+    assert striate("targets", "loihi1", "loihi1_sanafe25", "--json").out.count("cost.") == 0, "one by two names"
+
+
+def test_machines_of_two_kinds_cannot_be_compared_figure_by_figure(striate: Striate) -> None:
+    outcome = striate("targets", "gpu", "loihi2")
+    assert outcome.code == 1
+    assert "no figures in common: 'gpu' is gpu, 'loihi2' is neuromorphic" in outcome.err

@@ -110,6 +110,11 @@ class Graph:
         order: Iterable[str] = nx.lexicographical_topological_sort(edges, key=self._order.__getitem__)
         return [self._nodes[name] for name in order if name in self._nodes]
 
+    def loops(self) -> list[frozenset[str]]:
+        """The recurrent parts: nodes that depend on each other in an earlier step, all that do together."""
+        parts: Iterable[set[str]] = nx.strongly_connected_components(self._edges)
+        return [frozenset(part) for part in parts if len(part) > 1 or any(self._edges.has_edge(n, n) for n in part)]
+
     def parameter(self, node: Node, role: str) -> Parameter:
         """The parameter a node uses in `role`."""
         return self.parameters[node.parameters[role]]

@@ -102,15 +102,21 @@ class Compilation:
     def steps_on(self, machine: Machine) -> int | None:
         """How many steps a sample has on a machine: what its `steps` says, else the data, else the calibration data.
 
-        For a network without time, how many frames the data have where they are streams. Raises CompileError:
-        needs-calibration, where nothing says it.
+        For a network without time, how many frames the data have where they are streams. Raises
+        CompileError[needs-calibration] where nothing says it.
         """
         if self.graph.dt_s is None:
             return self.steps
         asked = machine.options.get("steps")
         if isinstance(asked, int):
             return asked
-        return self.steps or int(next(iter(self.calibration.values())).shape[1])
+        if self.steps is not None:
+            return self.steps
+        if not (self._calibration or self.experiment.calibration or self.stand_ins):
+            message = f"nothing says for how many time steps '{self.graph.name}' is to be compiled"
+            help = f"write '{machine.name}(steps=N)', or name sample inputs with --data or --calibration"
+            raise CompileError(Diagnostic("needs-calibration", message, machine.span, help=help))
+        return int(next(iter(self.calibration.values())).shape[1])
 
     @property
     def _stand_in_steps(self) -> int | None:
@@ -185,11 +191,9 @@ def lower(
     """The program for one machine. With `build` off, no kernels are compiled: enough to know that it fits."""
     from striate.targets import find
     from striate.targets.schema import Request
-    from striate.targets.time import refuse_time
 
     target, hardware, options = find(machine)
     target.admit(hardware, machine.span)
-    refuse_time(compilation.graph, target.name)
     graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
     return target.compile(
         Request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,7 +21,19 @@ DEVICES = {
     "gpu": "striate_runtime.gpu.session:open_gpu",
     "neuromorphic": "striate_runtime.neuromorphic.chip:open_chip",
 }
-"""target -> "module:function"; the function takes (program, fallback, progress) and returns a Device."""
+"""target -> "module:function"; the function takes (program, fallback, progress, settings) and returns a Device."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an emulated chip works; outputs and counts do not depend on it.
+
+    timing: how closely a profile follows the chip's messages: `simple`, `detailed` or `events`.
+    threads: at most so many run samples at once; by default one for each core that the process may use.
+    """
+
+    timing: str = "simple"
+    threads: int | None = None
 
 
 class InputError(ValueError):
@@ -69,13 +82,26 @@ class SteppedDevice(Protocol):
         ...
 
 
-def open_device(program: Program, *, fallback: bool = True, progress: Progress | None = None) -> Device:
-    """Load a program on its machine. With `fallback`, a stand-in is opened where the machine is absent."""
+def open_device(
+    program: Program,
+    *,
+    fallback: bool = True,
+    progress: Progress | None = None,
+    timing: str = "simple",
+    threads: int | None = None,
+) -> Device:
+    """Load a program on its machine. With `fallback`, a stand-in is opened where the machine is absent.
+
+    `timing` is how closely an emulated chip's profile follows its messages: `simple`, `detailed` or `events`.
+    An emulated chip runs samples on at most `threads` threads, by default one for each core that the process may use;
+    results do not depend on it.
+    """
     target = DEVICES.get(program.target)
     if target is None:
         raise DeviceError(f"this runtime has no device for target '{program.target}'; it has {', '.join(DEVICES)}")
     module, function = target.split(":")
-    return getattr(importlib.import_module(module), function)(program, fallback, progress or _silent)
+    settings = Settings(timing, threads)
+    return getattr(importlib.import_module(module), function)(program, fallback, progress or _silent, settings)
 
 
 def check_inputs(ports: tuple[Port, ...], inputs: Mapping[str, Array]) -> dict[str, Array]:

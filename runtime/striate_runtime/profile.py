@@ -80,6 +80,7 @@ class Profile(msgspec.Struct, frozen=True):
 
     `steps` is the number of time steps per sample on a machine that has them. `fallback` is the one line that says
     that the real machine was absent and what stood in for it. `notes` say how the run was made, where a reader may ask.
+    `levels` is the latency at each level of timing up to the one asked for, on a machine that has them.
     """
 
     machine: str
@@ -97,6 +98,7 @@ class Profile(msgspec.Struct, frozen=True):
     cores: tuple[CoreProfile, ...] = ()
     links: tuple[LinkProfile, ...] = ()
     counts: dict[str, float] = {}
+    levels: dict[str, Figure] = {}
     fallback: str | None = None
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = {}

@@ -17,7 +17,6 @@ from striate.passes import run_passes
 from striate.pipeline import Compilation, lower
 from striate.pipeline import read as read_file
 from striate.printer import print_graph
-from striate.targets.time import NOT_YET
 from striate.tensor import Array
 from striate.verify import verify
 
@@ -165,13 +164,15 @@ def test_a_sample_does_not_see_its_neighbours(example: Compilation) -> None:
     assert np.abs(both[1] - one[0]).max() < 1e-9
 
 
-@pytest.mark.parametrize("machine", ["gpu(precision=f16)", "gpu(precision=i8)"])
-def test_a_target_refuses_a_network_with_time_and_names_the_operators(example: Compilation, machine: str) -> None:
-    with pytest.raises(CompileError) as caught:
-        lower(example, parse_machine(machine), build=False)
-    assert {d.code for d in caught.value.diagnostics} == {"cannot-lower"}
-    assert any("'conv1' (lif) has state" in d.message for d in caught.value.diagnostics)
-    assert set(NOT_YET) == {"gpu"}
+def test_a_gpu_program_has_the_steps_that_are_asked_for_else_those_of_the_data_else_none_and_says_so() -> None:
+    compilation = read_file(EXAMPLE)
+    with pytest.raises(CompileError, match=r"nothing says for how many time steps 'events_small' is to be compiled"):
+        lower(compilation, parse_machine("gpu"), build=False)
+    compilation.steps = 7
+    for machine, steps in (("gpu", 7), ("gpu(precision=f32, steps=5)", 5)):
+        program = lower(compilation, parse_machine(machine), build=False)
+        assert [port.shape for port in program.inputs] == [(steps, 2, 34, 34)]
+        assert {port.name: port.shape for port in program.outputs} == {"counts": (10,), "potential": (10,)}
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ topology.hop_east_west_energy_pj               3.0  fitted
 topology.hop_east_west_latency_ns              4.1  fitted
 topology.hop_north_south_energy_pj             4.2  fitted
 topology.hop_north_south_latency_ns            6.5  fitted
+topology.link_buffer_messages                   16  fitted
 cost.synop_dense_energy_pj                    35.5  fitted
 cost.synop_dense_latency_ns                    3.8  fitted
 cost.synop_sparse_energy_pj                   33.6  fitted

@@ -16,7 +16,7 @@ from striate_runtime.gpu.cubin import CubinError, Parameter, read_parameters
 from striate_runtime.gpu.kernels import choose_architecture
 from striate_runtime.gpu.measure import energy_of, measure_power
 from striate_runtime.gpu.plan import count_programs, from_buffer, place_arrays, read_plan, to_buffer
-from striate_runtime.gpu.verify import find_agreement, find_difference, slack_of
+from striate_runtime.gpu.verify import TIES, find_agreement, find_difference, slack_of, ties_of
 from striate_runtime.program import Port, ProgramError
 from striate_runtime.program.gpu import Buffer
 
@@ -73,7 +73,7 @@ def test_buffers_scale_with_the_batch_and_only_new_ones_are_fresh() -> None:
     assert plan.region("c", 5).start == size * 5
     assert plan.region("d", 5).start == 2 * size * 5
     assert plan.region("c", 5).used == size * 5
-    fresh = [[region.name for region in regions] for _, _, regions in plan.walk(5)]
+    fresh = [[region.name for region in turn.fresh] for turn in plan.walk(5)]
     assert fresh == [["b"], ["c"], ["d"]]
 
 
@@ -128,7 +128,7 @@ def test_images_go_channels_last_and_come_back(shape: tuple[int, ...]) -> None:
     if shape:
         assert not laid_out[..., 3:].any()
         np.testing.assert_array_equal(laid_out[1, ..., 2].ravel(), array[1, 2].ravel())
-    np.testing.assert_array_equal(from_buffer(laid_out, port), array)
+    np.testing.assert_array_equal(from_buffer(laid_out, port, buffer), array)
 
 
 def test_floats_may_differ_by_two_thousandths_of_the_largest_and_integers_by_nothing() -> None:
@@ -162,6 +162,22 @@ def test_integers_have_slack_only_where_a_launch_reads_floats() -> None:
         program = make_program(dtype)
         plan = read_plan(program)
         assert slack_of(plan, plan.body.launches[1], program.arrays) == slack
+
+
+def test_one_float_in_a_thousand_may_be_a_tie_where_neurons_fire_in_floats_and_nowhere_else() -> None:
+    wanted = {"y": np.zeros(3000, F16)}
+    wanted["y"][::3] = 1
+    one_more, too_many = (wanted["y"].copy() for _ in range(2))
+    one_more[:3], too_many[:6] = [0, 1, 1], [0, 1, 1, 0, 0, 0]
+    assert find_difference({"y": one_more}, wanted, ties=TIES) is None
+    assert find_difference({"y": one_more}, wanted) is not None
+    assert find_difference({"y": too_many}, wanted, ties=TIES) is not None
+    for dtype, keeps_state, ties in (("f16", True, TIES), ("f16", False, 0.0), ("i8", True, 0.0)):
+        program = edit_body(
+            make_program(dtype), lambda body, now=keeps_state: body["launches"][1].update(keeps_state=now)
+        )
+        plan = read_plan(program)
+        assert ties_of(plan, plan.body.launches[1]) == ties
 
 
 class Meter:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from gpu_samples import expected, make_program, sample_images
+from gpu_samples import edit_body, expected, make_program, sample_images
 
 from striate_runtime.device import DeviceError, InputError, open_device
 from striate_runtime.gpu import driver, interpreter_process, stand_in
@@ -159,6 +159,15 @@ def test_energy_is_bytes_macs_and_constant_power_by_their_costs() -> None:
     assert figures.energy_uj.total.value == pytest.approx(sum(wanted.values()))
     assert figures.energy_uj.total.low is not None
     assert figures.energy_uj.total.low < sum(wanted.values())
+
+
+def test_a_launch_of_a_loop_starts_once_for_each_step() -> None:
+    program = edit_body(program_for("i8"), lambda body: (body.update(steps=5), body["launches"][1].update(loop=1)))
+    plain, looped = (estimate(read_plan(one), h100(), 1) for one in (program_for("i8"), program))
+    start = h100().memory.launch_latency_us.value
+    assert start is not None
+    times = [[layer.latency_us or 0 for layer in figures.layers] for figures in (plain, looped)]
+    assert [b - a for a, b in zip(*times, strict=True)] == pytest.approx([0, 4 * start, 0])
 
 
 def test_what_nobody_published_stays_unknown_and_is_listed() -> None:

@@ -122,7 +122,7 @@ MISTAKES = {
     "half a memory word": ("value = 16384,", "value = 16384.5,", "must be a whole number"),
     "an unknown model of time": ('"barrier_step"', '"wall_clock"', r"time\.model: must be 'barrier_step'"),
     "an unknown reset": ('["zero"]', '["none"]', r"numerics\.reset_native: "),
-    "a barrier of no tiles": ("tiles = 4", "tiles = 0", r"time\.barrier\[2\]\.tiles: "),
+    "a barrier of no tiles": ("tiles = 28", "tiles = 0", r"time\.barrier\[2\]\.tiles: "),
     "an unknown kind": ('kind = "neuromorphic"', 'kind = "abacus"', "kind: must be 'neuromorphic' or 'gpu'"),
     "an unknown section": ("[io]", "[ioo]", "ioo: is not a field here; did you mean 'io'"),
     "no TOML": ("[static]", "[static", "not valid TOML"),

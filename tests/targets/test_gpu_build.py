@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from gpu_networks import filled, quantized, residual
+from gpu_time_networks import tuned, with_time
 
 from striate.diagnostics import CompileError
 from striate.graph import Graph
-from striate.operators import Conv2d
+from striate.operators import Add, Conv2d, CubaLif, Delay, FixedPointLif
 from striate.targets.gpu import compile_for_gpu
 from striate.targets.gpu.emission import Precision
 from striate.targets.gpu.workers import BuildRequest, build_all, key_of
@@ -27,6 +28,8 @@ pytest.importorskip("triton")
 
 LARGEST_SHARED_BYTES = 227 * 1024
 """What one block of an H100 can have."""
+
+STEPS = 10
 
 ADD_ONE = """
 import triton
@@ -53,11 +56,15 @@ def programs(cache: Path) -> dict[str, Program]:
         "wide u8": compiled(wide("u8"), "i8", cache),
         "residual": compiled(residual(), "f16", cache),
         "quantized": compiled(quantized(), "i8", cache),
+        "spiking i8": compiled(spiking(), "i8", cache, STEPS),
+        "spiking f16": compiled(spiking_floats(), "f16", cache, STEPS),
     }
 
 
-def compiled(graph: Graph, precision: Precision, cache: Path) -> Program:
-    return compile_for_gpu(graph, precision=precision, hardware_text="", machine="gpu", cache=cache, jobs=2)
+def compiled(graph: Graph, precision: Precision, cache: Path, steps: int | None = None) -> Program:
+    return compile_for_gpu(
+        graph, precision=precision, hardware_text="", machine="gpu", cache=cache, jobs=2, steps=steps
+    )
 
 
 def wide(dtype: str) -> Graph:
@@ -66,6 +73,29 @@ def wide(dtype: str) -> Graph:
     graph.add_input("x", TensorType("f32" if dtype == "f32" else "u8" if dtype == "u8" else "i8", (64, 28, 28)))
     graph.add("y", Conv2d(64, 3, padding=1), ["x"])
     graph.outputs["y"] = "y"
+    return filled(graph, 0)
+
+
+def spiking() -> Graph:
+    """Two convolutions that fill whole tensor-core tiles, whose neurons keep three numbers; one is in a loop."""
+    graph = with_time("spiking", x=TensorType("i8", (64, 28, 28)))
+    graph.add("conv", Conv2d(64, 3, padding=1), ["x"])
+    graph.add("s1", FixedPointLif("subtract", 2), ["conv"])
+    graph.add("back", Delay(1, (64, 28, 28), "i8"), ["s2"])
+    graph.add("both", Conv2d(64, 3, padding=1), ["back"])
+    graph.add("in", Conv2d(64, 1, bias=False), ["s1"])
+    graph.add("sum", Add(), ["in", "both"])
+    graph.add("s2", FixedPointLif("zero", 1), ["sum"])
+    graph.outputs["s2"] = "s2"
+    return tuned(graph, 0)
+
+
+def spiking_floats() -> Graph:
+    """The same in floats, without a loop."""
+    graph = with_time("spiking", x=TensorType("f32", (64, 28, 28)))
+    graph.add("conv", Conv2d(64, 3, padding=1), ["x"])
+    graph.add("s1", CubaLif(0.005, 0.02, refractory=1), ["conv"])
+    graph.outputs["s1"] = "s1"
     return filled(graph, 0)
 
 
@@ -94,7 +124,7 @@ def test_no_kernel_spills_or_takes_more_shared_memory_than_there_is(programs: di
 def test_the_cubins_parameters_are_the_launchs_arguments_and_tritons_two_scratch_pointers(
     programs: dict[str, Program],
 ) -> None:
-    sizes = {"buffer": 8, "array": 8, "rows": 4}
+    sizes = {"buffer": 8, "array": 8, "rows": 4, "step": 4}
     for program in programs.values():
         for launch, _, cubin in cubins_of(program):
             parameters = read_parameters(program.files[cubin.file], cubin.entry)
@@ -119,6 +149,29 @@ def test_the_default_convolution_multiplies_on_tensor_cores(
     assert launch.candidates[0].block_rows >= 64
     code = _sass(programs[name].files[launch.candidates[0].cubins[arch].file], tmp_path)
     assert re.search(rf"\b{instruction}\b", code)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "arch", "instruction"),
+    [
+        ("spiking i8", "conv", "sm_90a", "IGMMA"),
+        ("spiking i8", "conv", "sm_80", "IMMA"),
+        ("spiking i8", "both", "sm_90a", "IGMMA"),
+        ("spiking f16", "conv", "sm_90a", "HGMMA"),
+    ],
+)
+def test_convolution_and_neuron_are_one_kernel_on_tensor_cores_with_the_state_in_registers(
+    programs: dict[str, Program], tmp_path: Path, name: str, layer: str, arch: str, instruction: str
+) -> None:
+    launch = next(one for one in read_plan(programs[name]).body.launches if one.layer == layer)
+    assert launch.keeps_state
+    cubin = launch.candidates[0].cubins[arch]
+    code = _sass(programs[name].files[cubin.file], tmp_path)
+    assert re.search(rf"\b{instruction}\b", code)
+    assert not re.search(r"\b(LDL|STL)\b", code), "local memory is where registers spill to"
+    pointers = [argument.ref for argument in launch.arguments if argument.kind == "buffer"]
+    states = [ref for ref in pointers if ref.endswith((".u", ".v", ".resting"))]
+    assert len(states) == (3 if launch.loop else 0)
 
 
 def test_the_default_convolution_copies_both_operands_sixteen_bytes_at_a_time(

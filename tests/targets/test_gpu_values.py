@@ -7,47 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pytest
 from gpu_cases import BATCH, Cases, all_cases, gather, is_exact, with_halves
+from gpu_interpreted import Interpreted
 from gpu_networks import NETWORKS, quantized
 from gpu_random import random_graph
 
 from striate.graph import Graph
 from striate.interpreter import interpret
-from striate.targets.gpu import compile_for_gpu
 from striate.targets.gpu.emission import Precision
 from striate.tensor import Array, TensorType
-from striate_runtime.gpu.interpreter_process import InterpreterProcess
-from striate_runtime.gpu.plan import from_buffer, read_plan, to_buffer
-from striate_runtime.program import Program
 
 pytest.importorskip("triton")
 
 RELATIVE_ERROR = 2e-3
 """Norm of the error over norm of the reference in double precision, for halves."""
-
-
-class Interpreted:
-    """A program whose kernels are interpreted in one child process."""
-
-    def __init__(self, graph: Graph, precision: Precision) -> None:
-        self.program: Program = compile_for_gpu(
-            graph, precision=precision, hardware_text="", machine="gpu", build=False
-        )
-        self._plan = read_plan(self.program)
-        self._process = InterpreterProcess(self.program, self._plan)
-
-    def run(self, inputs: Mapping[str, Array], candidate: int = 0) -> dict[str, Array]:
-        """The outputs under one candidate, the programs of every launch in a shuffled order."""
-        body, plan = self._plan.body, self._plan
-        buffers = {
-            port.name: to_buffer(inputs[port.name], port, plan.buffers[body.inputs[port.name]])
-            for port in self.program.inputs
-        }
-        outputs = self._process.run(buffers, shuffle=candidate, candidate=candidate)
-        return {port.name: from_buffer(outputs[port.name], port) for port in self.program.outputs}
-
-    def close(self) -> None:
-        """End the child."""
-        self._process.close()
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_the_comparison_prints_that_figures_are_assumed(striate: Striate) -> Non
 
 
 @pytest.mark.parametrize("coding", ["graded", "rate"])
-@pytest.mark.parametrize(("name", "reason"), [("speck", "no time step"), ("truenorth", "one bit")])
+@pytest.mark.parametrize(("name", "reason"), [("truenorth", "a fixed length"), ("truenorth", "one bit")])
 def test_a_chip_that_is_only_described_is_refused_with_every_reason(
     lenet: Compilation, name: str, reason: str, coding: str
 ) -> None:
@@ -93,9 +93,9 @@ def test_a_chip_that_is_only_described_is_refused_with_every_reason(
     assert len(messages) == len(refuses(load_hardware(name)))
 
 
-def test_only_speck_and_truenorth_are_refused() -> None:
+def test_only_truenorth_is_refused() -> None:
     chips = [chip for chip in map(load_hardware, HARDWARE) if isinstance(chip, Chip)]
-    assert [chip.name for chip in chips if refuses(chip)] == ["speck", "truenorth"]
+    assert [chip.name for chip in chips if refuses(chip)] == ["truenorth"]
 
 
 @pytest.mark.parametrize("place", REASONS)

@@ -194,7 +194,7 @@ def cores_of(program: Program) -> tuple[Core, ...]:
     ("figures", "words", "help"),
     [
         ({"synapse_words": 20}, "words of synapse memory, and a core has 20", "with at most"),
-        ({"axons_in": 8}, "axons coming in, and a core has 8", "with at most"),
+        ({"axons_in": 15}, "axons coming in, and a core has 15", "with at most"),
         ({"axons_out": 0}, "axons going out, and a core has 0", "fewer cores"),
         ({"fan_in": 30}, "synapses into one neuron, and a core has 30", "with at most"),
         ({"neuron_slots": 0}, "1 neuron slots, and a core has 0", None),
@@ -203,14 +203,14 @@ def cores_of(program: Program) -> tuple[Core, ...]:
 def test_a_neuron_that_exceeds_a_limit_is_named_with_its_numbers(
     figures: dict[str, int], words: str, help: str | None
 ) -> None:
-    diagnostic = does_not_fit(tiny("loihi2", **figures))
+    diagnostic = does_not_fit(tiny("loihi2", payload_bits=8, **figures))
     assert words in diagnostic.message
     assert "'" in diagnostic.message
     assert help is None or (diagnostic.help is not None and help in diagnostic.help)
 
 
 def test_the_number_of_inputs_that_is_named_fits_and_one_more_does_not() -> None:
-    chip = tiny("loihi2", fan_in=30)
+    chip = tiny("loihi2", fan_in=30, payload_bits=8)
     diagnostic = does_not_fit(chip)
     assert "takes 36 synapses" in diagnostic.message, "a window of 3x3 over 4 channels"
     assert diagnostic.help == "with at most 3 channels coming in (now 4) it would fit"
@@ -220,12 +220,12 @@ def test_the_number_of_inputs_that_is_named_fits_and_one_more_does_not() -> None
 def test_a_dense_layer_says_how_many_neurons_it_could_hear() -> None:
     text = "network many(x: f32[2, 30, 30]) -> y { weights init(0)\n y = x |> flatten |> linear(2) }"
     with pytest.raises(CompileError) as error:
-        mapped(compiled(text)[0], tiny("loihi2", axons_in=1000))
+        mapped(compiled(text)[0], tiny("loihi2", axons_in=1000, payload_bits=8))
     assert error.value.diagnostics[0].help == "with at most 1,000 neurons coming in (now 1,800) it would fit"
 
 
 def test_a_full_chip_says_how_many_cores_and_which_layer() -> None:
-    diagnostic = does_not_fit(tiny("loihi2", neuron_slots=60, mesh_width=2, mesh_height=2, cores_per_router=2))
+    diagnostic = does_not_fit(tiny("loihi2", neuron_slots=60, chips=1, mesh_width=2, mesh_height=2, cores_per_router=2))
     assert "it takes" in diagnostic.message
     assert "the chip has 8" in diagnostic.message
     assert diagnostic.help is not None
@@ -233,7 +233,7 @@ def test_a_full_chip_says_how_many_cores_and_which_layer() -> None:
 
 def test_the_number_of_channels_that_a_full_chip_names_fits() -> None:
     text = "network wide(x: f32[1, 8, 8]) -> y {{ weights init(0)\n y = x |> conv2d({0}, 3, padding=1) |> relu }}"
-    chip = tiny("loihi2", neuron_slots=64, mesh_width=2, mesh_height=2, cores_per_router=1)
+    chip = tiny("loihi2", neuron_slots=64, chips=1, mesh_width=2, mesh_height=2, cores_per_router=1)
     with pytest.raises(CompileError) as error:
         mapped(compiled(text.format(9))[0], chip)
     assert "with at most 4 channels" in (error.value.diagnostics[0].help or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from peer_sections import sections
 from pilotnet import Layer, read_layers
 from pilotnet_evidence import (
     COUNTS_PER_READING,
@@ -36,6 +37,7 @@ def page(layers: list[Layer]) -> str:
         "traces": _traces(traces),
         "counters": _counters(run),
         "steps": _steps(run, direct),
+        **sections(),
         "sdnn": _sdnn(compare_sdnn_traces(), compare_updates(layers)),
     }
     text = TEMPLATE.read_text("utf-8")

@@ -39,6 +39,13 @@ Data = Annotated[
     Path | None, typer.Option(metavar="FILE.npz", help="Inputs, named as in the network; 'label' for accuracy.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (format 1) instead of text.")]
+Timing = Annotated[
+    str,
+    typer.Option(
+        help="How closely an emulated chip's messages are followed: simple (busiest core or link), detailed (queues "
+        "before cores, crowded ways), or events (every message from link to link)."
+    ),
+]
 NoFallback = Annotated[
     bool, typer.Option("--no-fallback", help="Stop where a machine is absent, instead of running a stand-in.")
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from striate.cli.arguments import Calibration, Data, Model, NoFallback, On, Weights
+from striate.cli.arguments import Calibration, Data, Model, NoFallback, On, Timing, Weights
 
 if TYPE_CHECKING:
     from striate.cli.console import Progress
@@ -25,6 +25,7 @@ def compare(
     samples: Annotated[int | None, typer.Option(min=1, help="Use only the first so many samples.")] = None,
     weights: Weights = None,
     calibration: Calibration = None,
+    timing: Timing = "simple",
     no_fallback: NoFallback = False,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the results as JSON ('-': to stdout).")
@@ -45,7 +46,7 @@ def compare(
     to_stdout = json is not None and str(json) == "-"
     writable(None if to_stdout else json)
     with console.progress() as progress:
-        comparison = _compare(model, on, data, samples, weights, calibration, not no_fallback, progress)
+        comparison = _compare(model, on, data, samples, weights, calibration, timing, not no_fallback, progress)
     text = json_text.dumps(to_json(comparison), indent=2, ensure_ascii=False) + "\n"
     if to_stdout:
         print(text, end="")
@@ -62,6 +63,7 @@ def _compare(
     samples: int | None,
     weights: str | None,
     calibration: Path | None,
+    timing: str,
     fallback: bool,
     progress: Progress,
 ) -> Comparison:
@@ -96,16 +98,9 @@ def _compare(
     progress("the float reference", 0, 1)
     reference = interpret(compilation.graph, frames)
     progress("the float reference", 1, 1)
+    given = (labels, reference, timing, fallback, progress)
     results = [
-        _result(
-            compilation,
-            machine,
-            inputs if target.takes_streams(options) else frames,
-            labels,
-            reference,
-            fallback,
-            progress,
-        )
+        _result(compilation, machine, inputs if target.takes_streams(options) else frames, *given)
         for machine, (target, _, options) in zip(machines, found, strict=True)
     ]
     return Comparison(
@@ -139,6 +134,7 @@ def _result(
     inputs: Mapping[str, Array],
     labels: Array | None,
     reference: Mapping[str, Array],
+    timing: str,
     fallback: bool,
     progress: Progress,
 ) -> Result:
@@ -156,7 +152,8 @@ def _result(
     streams = target.takes_streams(options)
     program = lower(compilation, machine, progress=progress)
     at_steps: dict[int, float] = {}
-    with open_device(program, fallback=fallback, progress=progress) as device:
+    level = timing if program.target == "neuromorphic" else "simple"
+    with open_device(program, fallback=fallback, progress=progress, timing=level) as device:
         outputs, profile = device.profile(inputs)
         outputs = frames_of(outputs) if streams else outputs
         if labels is not None and isinstance(device, SteppedDevice) and profile.steps and device.answers_sharpen:

@@ -27,7 +27,10 @@ def compile(
     weights: Weights = None,
     calibration: Calibration = None,
     emit: Annotated[
-        str | None, typer.Option(metavar="STAGE", help=f"Print a stage instead: {', '.join(STAGES)}.")
+        str | None,
+        typer.Option(
+            metavar="STAGE", help=f"Print a stage instead: {', '.join(STAGES)} (that one with --json as data)."
+        ),
     ] = None,
     print_after: Annotated[
         str | None, typer.Option(metavar="PASS", help="Print the graph after this pass ('all': after each).")
@@ -43,7 +46,8 @@ def compile(
 
     _known("stage", emit, STAGES)
     _known("pass", print_after, ("all", *_pass_names()))
-    idle = [name for name, given in {"--output": output is not None, "--json": json}.items() if given and emit]
+    text_only = json and emit != "mapping"
+    idle = [name for name, given in {"--output": output is not None, "--json": text_only}.items() if given and emit]
     if idle:
         raise typer.BadParameter(f"--emit prints a stage and writes no program: leave out {' and '.join(idle)}")
     writable(output)
@@ -60,7 +64,7 @@ def compile(
         program = lower(compilation, machine, build=emit is None, progress=progress)
     _report_passes(compilation, time_passes)
     if emit:
-        print(_emitted(program, emit), end="")
+        _print_emitted(program, emit, json)
         return
     path = output or _default_path(compilation.graph.name, machine.name)
     writable(path)
@@ -123,13 +127,20 @@ def _report_passes(compilation: Compilation, wanted: bool) -> None:
     console.show(table)
 
 
-def _emitted(program: Program, stage: str) -> str:
+def _print_emitted(program: Program, stage: str, json: bool) -> None:
+    from striate.cli import console
+    from striate_runtime.report.mapping import mapping_data, mapping_text
+    from striate_runtime.report.program import plan_text
+
     if stage == "kernels":
         sources = {name: text for name, text in program.files.items() if name.endswith(".py")}
-        return "".join(f"# {name}\n{text.decode()}\n" for name, text in sorted(sources.items()))
-    from striate_runtime.report.program import mapping_text, plan_text
-
-    return plan_text(program) if stage == "plan" else mapping_text(program)
+        print("".join(f"# {name}\n{text.decode()}\n" for name, text in sorted(sources.items())), end="")
+    elif stage == "plan":
+        print(plan_text(program), end="")
+    elif json and program.target != "gpu":
+        console.print_json({"format": 1, **mapping_data(program)})
+    else:
+        print(mapping_text(program), end="")
 
 
 def _summary(program: Program, path: Path) -> dict[str, object]:

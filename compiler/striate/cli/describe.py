@@ -18,20 +18,29 @@ EXAMPLES = {
     "events": "Example: striate events recording.raw --sensor 346x260 --dt 1ms -o frames.npz",
     "trace": "Example: striate trace examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=64)' -o rate.npz",
     "diff": "Example: striate diff examples/digits/lenet5.striate --on 'interpreter(graph=quantized)' --on loihi2",
-    "targets": "Example: striate targets loihi2",
+    "targets": "Example: striate targets loihi1_davies18 loihi1_sanafe25",
     "fmt": "Example: striate fmt my.striate --check",
     "explain": "Example: striate explain shape-mismatch",
 }
 
 
 def targets(
-    name: Annotated[str | None, typer.Argument(help="A machine's name, or a .toml.", show_default=False)] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Machines' names, or .toml files.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """List the machines, or print one with every figure's grade and source."""
+    """List the machines, or print one with every figure's grade and source, or several where they differ."""
     from striate.cli import targets as listing
+    from striate.cli.targets_compared import compared
 
-    listing.one(name, json) if name else listing.every(json)
+    if not names:
+        listing.every(json)
+    elif len(names) == 1:
+        listing.one(names[0], json)
+    else:
+        compared(names, json)
 
 
 def fmt(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from striate.cli.arguments import Calibration, Data, Json, NoFallback, OneMachine, Weights
+from striate.cli.arguments import Calibration, Data, Json, NoFallback, OneMachine, Timing, Weights
 
 if TYPE_CHECKING:
     from striate.cli.console import Progress
@@ -86,6 +86,7 @@ def profile(
     samples: Samples = None,
     weights: Weights = None,
     calibration: Calibration = None,
+    timing: Timing = "simple",
     no_fallback: NoFallback = False,
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the per-layer table as CSV.")
@@ -119,7 +120,7 @@ def profile(
     writable(mesh)
     with console.progress() as progress:
         program, inputs, _ = prepare(model, data, on, samples, weights, calibration, progress)
-        with open_device(program, fallback=not no_fallback, progress=progress) as device:
+        with open_device(program, fallback=not no_fallback, progress=progress, timing=timing) as device:
             _, measured = device.profile(inputs)
             found = _metrics(model, program, device, inputs, on, weights, calibration) if metrics else None
     if (cores or mesh) and not measured.cores:

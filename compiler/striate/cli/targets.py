@@ -77,11 +77,9 @@ def one(name: str, as_json: bool) -> None:
             if "." in field:
                 table.add_row(field, figure, "", "", "")
             continue
-        band = (
-            "" if figure.low is None and figure.high is None else f"\n{_number(figure.low)} to {_number(figure.high)}"
-        )
+        band = "" if figure.low is None and figure.high is None else f"\n{number(figure.low)} to {number(figure.high)}"
         source = f"{figure.source}\n({figure.note})" if figure.note else figure.source
-        table.add_row(field, _number(figure.value) + band, figure.grade or "–", figure.scope, source)
+        table.add_row(field, number(figure.value) + band, figure.grade or "–", figure.scope, source)
     console.show(
         table,
         *(() if refused else ("options: " + "; ".join(map(_option, target.options)),)),
@@ -92,6 +90,8 @@ def one(name: str, as_json: bool) -> None:
 
 
 def _option(option: Option) -> str:
+    if not option.legal:
+        return f"{option.name}=TEXT  {option.doc}"
     first, *rest = option.legal
     if isinstance(first, str):
         words = [str(option.default), *(str(word) for word in (first, *rest) if word != option.default)]
@@ -99,5 +99,6 @@ def _option(option: Option) -> str:
     return f"{option.name}={option.default}  {option.doc} ({first:g} to {float(rest[0]):g})"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A figure's value as it is printed."""
     return "unknown" if value is None else f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"

@@ -29,11 +29,11 @@ def nothing(_: Hardware) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a machine spec. `legal` are words, or (lowest, highest) for a number."""
+    """One option of a machine spec. `legal` are words, or (lowest, highest) for a number, or nothing for any text."""
 
     name: str
     default: OptionValue
-    legal: tuple[str, ...] | tuple[float, float]
+    legal: tuple[str, ...] | tuple[float, float] | tuple[()]
     doc: str
 
 
@@ -105,6 +105,8 @@ def _mistake(machine: Machine, name: str, value: OptionValue, table: Mapping[str
         return Diagnostic(
             "bad-machine", f"'{machine.name}' has no option '{name}'", machine.span, help=did_you_mean(name, table)
         )
+    if not option.legal:
+        return None
     words = [word for word in option.legal if isinstance(word, str)]
     if words:
         if str(value) in words:

@@ -4,10 +4,11 @@
     total time  = sum over launches
     energy      = bytes x energy per byte + MACs x energy per MAC + constant power x total time
 
-Weights are read and kernels launched once for a batch, so one sample's share is a `batch`-th. At batch 1 the launches
-are most of a small network's time, and the constant power over that time most of its energy. The start of the graph
-as a whole, once for a batch, is the high end of the band: a host that feeds the GPU without pause hides it. Caches
-and partly filled processors are not modelled. What the description leaves unknown stays unknown.
+Weights are read and kernels launched once for a batch, so one sample's share is a `batch`-th; in a loop over time, once
+for each step. At batch 1 the launches are most of a small network's time, and the constant power over that time most of
+its energy. The start of the graph as a whole, once for a batch, is the high end of the band: a host that feeds the GPU
+without pause hides it. Caches and partly filled processors are not modelled. What the description leaves unknown stays
+unknown.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
     per_bit, per_mac = hardware.energy.memory_pj_per_bit, _MAC_ENERGIES[precision](hardware)
     power = hardware.energy.constant_power_w
     launches = plan.body.launches
-    times = [_time_us(launch, batch, hardware, peak) for launch in launches]
+    times = [_time_us(launch, plan.starts_of(launch), batch, hardware, peak) for launch in launches]
     known = [time for time in times if time is not None]
     total_us = sum(known) if len(known) == len(times) else None
     start = hardware.memory.graph_start_us
@@ -83,7 +84,7 @@ def moved_bytes(launch: Launch, batch: int) -> float:
     return launch.bytes_read + launch.bytes_written + launch.weight_bytes / batch
 
 
-def _time_us(launch: Launch, batch: int, hardware: Gpu, peak: Quantity) -> float | None:
+def _time_us(launch: Launch, starts: int, batch: int, hardware: Gpu, peak: Quantity) -> float | None:
     """The start, and the longest of moving, multiplying on the precision's own units, and the rest on ordinary ones."""
     demands = (
         (moved_bytes(launch, batch) * 1e-3, hardware.memory.bandwidth_gb_per_s.value),
@@ -93,7 +94,7 @@ def _time_us(launch: Launch, batch: int, hardware: Gpu, peak: Quantity) -> float
     times = [amount / rate if rate else None for amount, rate in demands if amount]
     known = [time for time in times if time is not None]
     start = hardware.memory.launch_latency_us.value
-    return max(known, default=0.0) + start / batch if start is not None and len(known) == len(times) else None
+    return max(known, default=0.0) + starts * start / batch if start is not None and len(known) == len(times) else None
 
 
 def _layer(

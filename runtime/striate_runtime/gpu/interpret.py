@@ -27,7 +27,7 @@ import numpy as np
 
 from striate_runtime.device import Array
 from striate_runtime.gpu.host_arena import Arena, KernelError, aligned
-from striate_runtime.gpu.plan import Plan, Region, count_programs, place_arrays, read_plan
+from striate_runtime.gpu.plan import Plan, Region, Turn, count_programs, place_arrays, read_plan
 from striate_runtime.gpu.pointer import Pointer
 from striate_runtime.program import Program, load
 from striate_runtime.program.gpu import Candidate, Launch
@@ -41,7 +41,8 @@ class Request(msgspec.Struct, frozen=True):
 
     Ports are numbered in the order of their names, which may hold anything. `shuffle` seeds the order in which a
     launch's programs run (None: ascending). With `trace`, the buffers of every launch are kept too, in the order of its
-    arguments: `<launch>.before.<n>.npy` and `.after.`. `candidate` picks a launch's candidate where it has so many.
+    arguments: `<launch>.before.<n>.npy` and `.after.`; in a loop, those of the last step. `candidate` picks a launch's
+    candidate where it has so many.
     """
 
     folder: str
@@ -96,14 +97,15 @@ class Interpreter:
         arena = Arena(plan.body.arena_bytes * batch)
         for number, (_, name) in enumerate(sorted(plan.body.inputs.items())):
             arena.view(plan.region(name, batch))[...] = np.load(folder / f"input.{number}.npy", allow_pickle=False)
-        for index, launch, fresh in plan.walk(batch):
+        for turn in plan.walk(batch):
+            index, launch = turn.index, turn.launch
             answer(Answer("working", index))
             regions = plan.arguments(launch, batch)
-            for region in fresh:
+            for region in turn.fresh:
                 arena.bytes_of(region)[...] = region.poison
             before = arena.snapshot()
             self._trace(request, arena, f"{index}.before", regions)
-            self._launch(arena, launch, request, lambda index=index: answer(Answer("working", index)))
+            self._launch(arena, turn, request, lambda index=index: answer(Answer("working", index)))
             self._trace(request, arena, f"{index}.after", regions)
             arena.check(before, launch, tuple(regions.values()))
         for number, (_, name) in enumerate(sorted(plan.body.outputs.items())):
@@ -114,9 +116,10 @@ class Interpreter:
             for number, region in enumerate(regions.values()):
                 np.save(Path(request.folder) / f"{prefix}.{number}.npy", arena.view(region), allow_pickle=False)
 
-    def _launch(self, arena: Arena, launch: Launch, request: Request, alive: Callable[[], None]) -> None:
+    def _launch(self, arena: Arena, turn: Turn, request: Request, alive: Callable[[], None]) -> None:
         from triton.runtime.interpreter import InterpreterError  # pyright: ignore[reportMissingTypeStubs]
 
+        launch = turn.launch
         candidate = launch.candidates[min(request.candidate, len(launch.candidates) - 1)]
         rows = launch.rows_per_sample * request.batch
         key = (candidate.source, candidate.kernel)
@@ -128,7 +131,7 @@ class Interpreter:
             try:
                 with _program_order(_order(programs, request.shuffle), alive):
                     kernel[(programs,)](
-                        *self._pointers(arena, launch, request.batch, rows),
+                        *self._arguments(arena, turn, request.batch, rows),
                         **{**candidate.constants, candidate.row_constant: block_rows},
                     )
             except InterpreterError as error:
@@ -139,12 +142,14 @@ class Interpreter:
                 self._rows_that_fit[key] = block_rows
                 return
 
-    def _pointers(self, arena: Arena, launch: Launch, batch: int, rows: int) -> list[Any]:
-        regions = self._plan.arguments(launch, batch)
+    def _arguments(self, arena: Arena, turn: Turn, batch: int, rows: int) -> list[Any]:
+        regions = self._plan.arguments(turn.launch, batch)
         values: list[Any] = []
-        for argument in launch.arguments:
+        for argument in turn.launch.arguments:
             if argument.kind == "rows":
                 values.append(rows)
+            elif argument.kind == "step":
+                values.append(turn.step)
             elif argument.kind == "buffer":
                 region = regions[argument.ref]
                 values.append(Pointer(arena.address + region.start, region.dtype))

@@ -15,7 +15,7 @@ from striate_runtime.program import Program
 from striate_runtime.program.gpu import Candidate, Cubin, Launch
 
 _WARP = 32
-_POINTER, _ROWS = struct.Struct("<Q"), struct.Struct("<i")
+_POINTER, _NUMBER = struct.Struct("<Q"), struct.Struct("<i")
 _SCRATCH = (_POINTER.pack(0), _POINTER.pack(0))
 """Triton's kernels take two more pointers after their own arguments, to scratch memory; ours use none."""
 
@@ -42,12 +42,14 @@ class Kernel:
         """Its record in the program."""
         return self.launch.candidates[self.number]
 
-    def start(self, driver: Driver, addresses: Mapping[tuple[str, str], int], batch: int, stream: Handle) -> None:
+    def start(
+        self, driver: Driver, addresses: Mapping[tuple[str, str], int], batch: int, step: int, stream: Handle
+    ) -> None:
         """Put it on the stream. `addresses` are device addresses by (kind, name) of an argument."""
         rows = self.launch.rows_per_sample * batch
         grid = count_programs(self.candidate, rows)
         threads, shared = self.cubin.num_warps * _WARP, self.cubin.shared_bytes
-        driver.launch(self.function, grid, threads, shared, pack(self.launch, addresses, rows), stream)
+        driver.launch(self.function, grid, threads, shared, pack(self.launch, addresses, rows, step), stream)
 
 
 class Kernels:
@@ -104,10 +106,13 @@ def choose_architecture(names: Iterable[str], capability: tuple[int, int]) -> st
     return max(fitting)[2] if fitting else None
 
 
-def pack(launch: Launch, addresses: Mapping[tuple[str, str], int], rows: int) -> list[bytes]:
+def pack(launch: Launch, addresses: Mapping[tuple[str, str], int], rows: int, step: int) -> list[bytes]:
     """The launch's parameters: its own in order, then the two scratch pointers."""
+    numbers = {"rows": rows, "step": step}
     own = [
-        _ROWS.pack(rows) if argument.kind == "rows" else _POINTER.pack(addresses[argument.kind, argument.ref])
+        _NUMBER.pack(numbers[argument.kind])
+        if argument.kind in numbers
+        else _POINTER.pack(addresses[argument.kind, argument.ref])
         for argument in launch.arguments
     ]
     return [*own, *_SCRATCH]
@@ -118,7 +123,7 @@ def _check_parameters(content: bytes, entry: str, launch: Launch) -> None:
         table = read_parameters(content, entry)
     except CubinError as error:
         raise UnusableError(f"its cubin cannot be read: {error}") from error
-    ours = [_ROWS.size if argument.kind == "rows" else _POINTER.size for argument in launch.arguments]
+    ours = [_NUMBER.size if argument.kind in ("rows", "step") else _POINTER.size for argument in launch.arguments]
     ours += [len(value) for value in _SCRATCH]
     theirs = [parameter.size for parameter in table]
     if ours != theirs:

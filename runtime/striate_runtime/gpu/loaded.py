@@ -46,12 +46,12 @@ class Loaded:
         """The device address of a buffer."""
         return self._arena + region.start
 
-    def start(self, kernel: Kernel, batch: int) -> None:
-        """Put one launch on the stream."""
+    def start(self, kernel: Kernel, batch: int, step: int = 0) -> None:
+        """Put one launch on the stream; one of a loop, for its step."""
         regions = self.plan.arguments(kernel.launch, batch)
         addresses = {("buffer", name): self.at(region) for name, region in regions.items()}
         addresses |= {("array", name): self._weights + place for name, place in self._places.items()}
-        kernel.start(self.driver, addresses, batch, self.stream)
+        kernel.start(self.driver, addresses, batch, step, self.stream)
 
     def write(self, region: Region, values: Array) -> None:
         """Fill a buffer with `[batch, *shape]`; complete on return."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from striate_runtime.device import Array, Device, DeviceError, Progress, check_inputs
+from striate_runtime.device import Array, Device, DeviceError, Progress, Settings, check_inputs
 from striate_runtime.gpu import choices as kept
 from striate_runtime.gpu.choices import Choices
 from striate_runtime.gpu.driver import Driver, Handle, NoGpuError, open_driver
@@ -32,8 +32,13 @@ _TIMED_REPLAYS = 100
 _LATENCY_NOTE = "median over graph replays, p10 to p90; inputs on the GPU, transfers not counted; a batch's share"
 
 
-def open_gpu(program: Program, fallback: bool, progress: Progress) -> Device:
-    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError."""
+def open_gpu(program: Program, fallback: bool, progress: Progress, settings: Settings) -> Device:
+    """The program on this machine's GPU; without one, with `fallback`, its stand-in. Raises DeviceError.
+
+    `settings.threads` is moot: the GPU has its own.
+    """
+    if settings.timing != "simple":
+        raise DeviceError(f"timing '{settings.timing}' follows the messages between a chip's cores, and a GPU has none")
     plan = read_plan(program)
     try:
         driver = open_driver()
@@ -93,10 +98,11 @@ class GpuSession:
         for start in range(len(next(iter(checked.values())))):
             self._loaded.write_inputs(self._buffers(checked, start, 1))
             after: dict[str, Array] = {}
-            for kernel in kernels:
-                self._loaded.start(kernel, 1)
-                regions = self._plan.arguments(kernel.launch, 1)
-                after |= {name: self._loaded.read(region) for name, region in regions.items()}
+            for turn in self._plan.turns():
+                self._loaded.start(kernels[turn.index], 1, turn.step)
+                if turn.is_last:
+                    regions = self._plan.arguments(turn.launch, 1)
+                    after |= {name: self._loaded.read(region) for name, region in regions.items()}
             parts.append(values_of(self._plan, after))
         return checked | {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -147,8 +153,12 @@ class GpuSession:
         return buffers
 
     def _read_outputs(self, batch: int) -> dict[str, Array]:
-        regions = {port: self._plan.region(self._plan.body.outputs[port.name], batch) for port in self._program.outputs}
-        return {port.name: from_buffer(self._loaded.read(region), port) for port, region in regions.items()}
+        outputs: dict[str, Array] = {}
+        for port in self._program.outputs:
+            name = self._plan.body.outputs[port.name]
+            values = self._loaded.read(self._plan.region(name, batch))
+            outputs[port.name] = from_buffer(values, port, self._plan.buffers[name])
+        return outputs
 
     def _prepare(self, inputs: Mapping[str, Array], batch: int) -> _Prepared:
         if batch not in self._prepared:
@@ -156,8 +166,8 @@ class GpuSession:
             kernels = load_choices(self._loaded, choices)
 
             def enqueue() -> None:
-                for kernel in kernels:
-                    self._loaded.start(kernel, batch)
+                for turn in self._plan.turns():
+                    self._loaded.start(kernels[turn.index], batch, turn.step)
 
             self._prepared[batch] = _Prepared(choices, self._driver.capture(self._loaded.stream, enqueue))
         return self._prepared[batch]
@@ -250,19 +260,20 @@ class GpuSession:
             ),
             energy_uj=energy_of(power, batch),
             memory_bytes=memory_of(self._program, self._plan, batch),
+            steps=body.steps,
             valid=not problems,
             problems=problems,
             layers=tuple(
                 LayerProfile(
                     layer=launch.layer,
                     operator=launch.operator,
-                    latency_us=choice.latency_us * share,
+                    latency_us=choice.latency_us * share * self._plan.starts_of(launch),
                     energy_uj=dict.fromkeys(("compute", "memory", "static")),
                     counts=counts_of_launch(launch),
                 )
                 for launch, choice in zip(body.launches, prepared.choices.launches, strict=True)
             ),
-            counts={**counts_of(body), "batch_latency_us": latency.median_us},
+            counts={**counts_of(self._plan), "batch_latency_us": latency.median_us},
             notes=prepared.choices.notes,
             versions={**body.versions, "gpu": properties.name, "driver": properties.driver, **clocks},
         )

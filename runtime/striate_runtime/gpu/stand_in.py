@@ -55,10 +55,11 @@ class InterpretedGpu:
             latency_us=figures.latency_us,
             energy_uj=figures.energy_uj,
             memory_bytes=memory_of(self._program, self._plan, batch),
+            steps=body.steps,
             valid=not problems,
             problems=problems,
             layers=figures.layers,
-            counts=counts_of(body),
+            counts=counts_of(self._plan),
             fallback=FALLBACK,
             versions={**body.versions, "hardware": self._hardware.name},
         )
@@ -107,7 +108,11 @@ class InterpretedGpu:
 
         outputs = self._interpreter.run(buffers, working=working)
         self._progress("interpreting GPU kernels", launches * end, launches * samples)
-        return {port.name: from_buffer(outputs[port.name], port) for port in self._program.outputs}
+        places, buffers = self._plan.body.outputs, self._plan.buffers
+        return {
+            port.name: from_buffer(outputs[port.name], port, buffers[places[port.name]])
+            for port in self._program.outputs
+        }
 
 
 def open_stand_in(program: Program, plan: Plan, why: str, progress: Progress) -> InterpretedGpu:

@@ -22,9 +22,10 @@ def memory_of(program: Program, plan: Plan, batch: int) -> dict[str, int]:
     }
 
 
-def counts_of(body: GpuBody) -> dict[str, float]:
+def counts_of(plan: Plan) -> dict[str, float]:
     """The program's own counters for one sample."""
-    return {"macs": sum(launch.macs for launch in body.launches), "launches": len(body.launches)}
+    launches = plan.body.launches
+    return {"macs": sum(launch.macs for launch in launches), "launches": sum(map(plan.starts_of, launches))}
 
 
 def counts_of_launch(launch: Launch) -> dict[str, float]:

@@ -3,7 +3,8 @@
 Right values, first check: where Triton is installed, its interpreter runs the program on the host for one sample; every
 candidate gets the buffers that the interpreter had before the launch and must make what the interpreter made of them.
 Second check, always, at the batch that will be run: the largest group of candidates that agree is kept, compared on up
-to eight samples spread over the batch. Outputs hold poison before every attempt.
+to eight samples spread over the batch. Outputs hold poison before every attempt. A launch of a loop is compared and
+timed in its last step, which sees what all steps before have left.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from striate_runtime.gpu.interpreter_process import Trace
 from striate_runtime.gpu.kernels import BuiltElsewhereError, Kernel, UnusableError
 from striate_runtime.gpu.loaded import Loaded
 from striate_runtime.gpu.measure import time_replays
-from striate_runtime.gpu.plan import Region
-from striate_runtime.gpu.verify import Result, find_agreement, find_difference, slack_of
+from striate_runtime.gpu.plan import Region, Turn
+from striate_runtime.gpu.verify import Result, find_agreement, find_difference, slack_of, ties_of
 from striate_runtime.program.gpu import Launch
 
 REPEATS = 20
@@ -51,16 +52,21 @@ def tune(
         _check_against_trace(loaded, kernels, trace, rejected)
     loaded.write_inputs(inputs)
     chosen: list[Choice] = []
-    for index, launch, fresh in loaded.plan.walk(batch):
-        progress("choosing GPU kernels", index, len(kernels))
+    for turn in loaded.plan.walk(batch):
+        index, launch = turn.index, turn.launch
         usable = [kernel for kernel in kernels[index] if kernel.number not in rejected[index]]
-        state = _State(loaded, loaded.plan.arguments(launch, batch), fresh)
+        if not turn.is_last:  # the first of those that passed leads to the last step, where all are compared
+            loaded.poison(turn.fresh)
+            loaded.start(usable[0], batch, turn.step)
+            continue
+        progress("choosing GPU kernels", index, len(kernels))
+        state = _State(loaded, loaded.plan.arguments(launch, batch), turn)
         try:
             usable = _keep_those_that_agree(state, usable, batch, rejected[index])
-            timed = [(_time(loaded, kernel, batch, flush_l2), kernel) for kernel in usable]
+            timed = [(_time(state, kernel, batch, flush_l2), kernel) for kernel in usable]
             latency_us, winner = min(timed, key=lambda pair: pair[0])
             state.restore()
-            loaded.start(winner, batch)
+            state.start(winner, batch)
         finally:
             state.close()
         turned_down = tuple(Rejected(number, reason) for number, reason in sorted(rejected[index].items()))
@@ -85,10 +91,10 @@ def load_choices(loaded: Loaded, choices: Choices) -> list[Kernel]:
 class _State:
     """The buffers of one launch as they were before it, so that every candidate starts from the same."""
 
-    def __init__(self, loaded: Loaded, regions: Mapping[str, Region], fresh: Sequence[Region]) -> None:
+    def __init__(self, loaded: Loaded, regions: Mapping[str, Region], turn: Turn) -> None:
         self.loaded = loaded
-        self._fresh = fresh
-        empty = {region.name for region in fresh}
+        self._turn = turn
+        empty = {region.name for region in turn.fresh}
         self.regions = regions
         kept = [region for region in regions.values() if region.name not in empty]
         self._copies: list[tuple[Region, int]] = []
@@ -99,9 +105,13 @@ class _State:
 
     def restore(self) -> None:
         """Poison what held nothing; put back what held something."""
-        self.loaded.poison(self._fresh)
+        self.loaded.poison(self._turn.fresh)
         for region, copy in self._copies:
             self.loaded.driver.copy(self.loaded.at(region), copy, region.used, self.loaded.stream)
+
+    def start(self, kernel: Kernel, batch: int) -> None:
+        """Put a candidate on the stream, for the same step."""
+        self.loaded.start(kernel, batch, self._turn.step)
 
     def close(self) -> None:
         """Give the copies back."""
@@ -135,14 +145,14 @@ def _check_against_trace(
     for index, (launch, reasons) in enumerate(_each(loaded, rejected)):
         before, after = trace[index]
         batch = len(next(iter(before.values())))
-        regions = loaded.plan.arguments(launch, batch)
-        slack = slack_of(loaded.plan, launch, loaded.program.arrays)
+        regions, last = loaded.plan.arguments(launch, batch), loaded.plan.starts_of(launch) - 1
+        slack, ties = slack_of(loaded.plan, launch, loaded.program.arrays), ties_of(loaded.plan, launch)
         for kernel in kernels[index]:
             for name, region in regions.items():
                 loaded.write(region, before[name])
-            loaded.start(kernel, batch)
+            loaded.start(kernel, batch, last)
             got = {name: loaded.read(region) for name, region in regions.items()}
-            if difference := find_difference(got, after, slack):
+            if difference := find_difference(got, after, slack, ties):
                 reasons[kernel.number] = f"{difference}, against Triton's interpreter"
         _require(launch, [kernel for kernel in kernels[index] if kernel.number not in reasons], reasons)
 
@@ -154,21 +164,23 @@ def _keep_those_that_agree(
     results: list[Result] = []
     for kernel in kernels:
         state.restore()
-        loaded.start(kernel, batch)
+        state.start(kernel, batch)
         results.append({name: loaded.read(region, samples) for name, region in state.regions.items()})
-    slack = slack_of(loaded.plan, kernels[0].launch, loaded.program.arrays)
-    agreeing = find_agreement(results, slack)
+    launch = kernels[0].launch
+    slack, ties = slack_of(loaded.plan, launch, loaded.program.arrays), ties_of(loaded.plan, launch)
+    agreeing = find_agreement(results, slack, ties)
     for place, kernel in enumerate(kernels):
         if place not in agreeing:
-            difference = find_difference(results[place], results[agreeing[0]], slack)
+            difference = find_difference(results[place], results[agreeing[0]], slack, ties)
             rejected[kernel.number] = f"{difference}, against {len(agreeing)} of {len(kernels)} candidates"
     return [kernels[place] for place in agreeing]
 
 
-def _time(loaded: Loaded, kernel: Kernel, batch: int, flush_l2: bool) -> float:
+def _time(state: _State, kernel: Kernel, batch: int, flush_l2: bool) -> float:
     """Microseconds of one launch: a graph of many, divided; what flushing takes is taken off again."""
+    loaded = state.loaded
     if not flush_l2:
-        return _time_graph(loaded, lambda: loaded.start(kernel, batch))
+        return _time_graph(loaded, lambda: state.start(kernel, batch))
     size = 2 * loaded.driver.properties.l2_bytes
     scratch = loaded.allocate(size, "flushing the L2 cache")
 
@@ -177,7 +189,7 @@ def _time(loaded: Loaded, kernel: Kernel, batch: int, flush_l2: bool) -> float:
 
     def flush_and_start() -> None:
         flush()
-        loaded.start(kernel, batch)
+        state.start(kernel, batch)
 
     try:
         return max(0.0, _time_graph(loaded, flush_and_start) - _time_graph(loaded, flush))

@@ -13,22 +13,32 @@ from striate_runtime.program.gpu import Launch
 TOLERANCES = {"float16": 2e-3, "float32": 1e-4}
 """Largest difference relative to the largest value wanted."""
 
+TIES = 1e-3
+"""Largest share of the numbers of a launch with float neurons that may be wrong by more.
+
+A potential that comes as near to its threshold as sums are exact fires under one order of additions and not under
+another, and from then on the neuron goes its own way: rare, where a miscompiled kernel is wrong in most places.
+"""
+
 Result = Mapping[str, Array]
 """A launch's buffers after it, by name."""
 
 
-def find_difference(got: Result, wanted: Result, slack: int = 0) -> str | None:
-    """How two results differ, or None where they agree. Integers may differ by `slack`."""
+def find_difference(got: Result, wanted: Result, slack: int = 0, ties: float = 0.0) -> str | None:
+    """How two results differ, or None where they agree.
+
+    Integers may differ by `slack`, and of the floats a share of `ties` by anything.
+    """
     for name in wanted:
-        if reason := _difference(got[name], wanted[name], slack):
+        if reason := _difference(got[name], wanted[name], slack, ties):
             return f"'{name}' {reason}"
     return None
 
 
-def find_agreement(results: Sequence[Result], slack: int = 0) -> list[int]:
+def find_agreement(results: Sequence[Result], slack: int = 0, ties: float = 0.0) -> list[int]:
     """The largest group of results that agree with one of their number; on a tie, the group that comes first."""
     groups = [
-        [other for other, result in enumerate(results) if find_difference(result, leader, slack) is None]
+        [other for other, result in enumerate(results) if find_difference(result, leader, slack, ties) is None]
         for leader in results
     ]
     return max(groups, key=len)
@@ -44,11 +54,17 @@ def slack_of(plan: Plan, launch: Launch, arrays: Mapping[str, Array]) -> int:
         "buffer": lambda name: NUMPY[plan.buffers[name].dtype].kind,
         "array": lambda name: arrays[name].dtype.kind,
         "rows": lambda _: "i",
+        "step": lambda _: "i",
     }
     return int(any(kinds[argument.kind](argument.ref) == "f" for argument in launch.arguments))
 
 
-def _difference(got: Array, wanted: Array, slack: int) -> str | None:
+def ties_of(plan: Plan, launch: Launch) -> float:
+    """How many floats of this launch may be wrong: only where neurons compare floats with a threshold."""
+    return TIES if launch.keeps_state and plan.body.precision != "i8" else 0.0
+
+
+def _difference(got: Array, wanted: Array, slack: int, ties: float) -> str | None:
     tolerance = TOLERANCES.get(wanted.dtype.name)
     if tolerance is None:
         wrong = np.abs(got.astype(np.int64) - wanted.astype(np.int64)) > slack
@@ -61,7 +77,7 @@ def _difference(got: Array, wanted: Array, slack: int) -> str | None:
     error = np.abs(got[is_finite].astype(np.float64) - expected)
     scale = float(np.abs(expected).max(initial=0.0))
     largest = float(error.max(initial=0.0))
-    if largest <= tolerance * scale:
-        return None
     wrong = int((error > tolerance * scale).sum())
+    if wrong <= ties * got.size:
+        return None
     return f"is off by up to {largest:.3g} where the largest value is {scale:.3g}, in {wrong} of {got.size} values"

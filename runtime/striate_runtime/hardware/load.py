@@ -6,6 +6,7 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import NoneType
@@ -109,9 +110,10 @@ class _Reader:
     def section(self, value: object, kind: type[_Section], path: str) -> _Section:
         """A table as a section: every field present, none unknown, each of its type."""
         table = self.table(value, path or "file")
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields = {field.name: field for field in _fields(kind)}
         for key in table:
-            self.check(key in fields, _join(path, key), _unknown(key, fields))
+            if key not in fields:
+                self.check(False, _join(path, key), _unknown(key, fields))
         for key, field in fields.items():
             place = _join(path, key)
             advice = '; write { value = "unknown", source = "..." } where nobody has published it'
@@ -146,9 +148,10 @@ class _Reader:
         hint = 'a figure is written { value = 1.5, grade = "measured", source = "..." }'
         self.check(isinstance(value, dict), place, f"lacks its grade and source: {hint}")
         leaf = dict(cast(dict[str, Any], value))
-        names = [field.name for field in msgspec.structs.fields(kind)]
+        names = [field.name for field in _fields(kind)]
         for key in leaf:
-            self.check(key in names, f"{place}.{key}", _unknown(key, names))
+            if key not in names:
+                self.check(False, f"{place}.{key}", _unknown(key, names))
         for key in ("value", "source"):
             self.check(key in leaf, place, f"lacks its {key}: {hint}")
         leaf["source"] = self.source(leaf["source"], place)
@@ -191,8 +194,15 @@ class _Reader:
         text = cast(str, value)
         if " " in text:
             return text
-        self.check(text in self.sources, f"{place}.source", f"[sources] has no '{text}'{_nearest(text, self.sources)}")
+        if text not in self.sources:
+            self.check(False, f"{place}.source", f"[sources] has no '{text}'{_nearest(text, self.sources)}")
         return self.sources[text]
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """A section's fields: the same for every file."""
+    return msgspec.structs.fields(kind)
 
 
 def _present(kind: Any) -> Any:

@@ -53,6 +53,7 @@ class Topology(msgspec.Struct, frozen=True):
     """The mesh of routers, `cores_per_router` cores at each, and what crossing it costs per message and hop.
 
     `routing`: `xy`, first along x, then along y; `direct`, each core to the few that it is connected to.
+    `link_buffer_messages`: how many messages wait at the end of a link before those behind them stand still.
     """
 
     chips: Limit
@@ -66,6 +67,7 @@ class Topology(msgspec.Struct, frozen=True):
     hop_north_south_latency_ns: Quantity
     hop_between_chips_energy_pj: Quantity
     tile_gspikes_per_s: Quantity | None = None
+    link_buffer_messages: Limit | None = None
 
 
 class CoreLimits(msgspec.Struct, frozen=True):
@@ -91,6 +93,8 @@ class Packing(msgspec.Struct, frozen=True):
     `dense_tap`: per kernel tap and input channel, the weights of all output channels, rounded up to words, shared by
     all positions. `crossbar`: a bit for each pair of axon and neuron. `pow2_kernel`: see CoreClass.
     `weight_sharing` says whether a convolution's weights are stored once per core or per neuron.
+    `neurons_per_axon` is how many neurons with weights of their own may share an axon, where a spike says which of them
+    sent it; `shared_axon_slots` is how many of `axons_out` such an axon takes.
     """
 
     kind: Literal["loihi_synentry", "dense_tap", "crossbar", "pow2_kernel"]
@@ -99,6 +103,8 @@ class Packing(msgspec.Struct, frozen=True):
     synapses_per_entry: Limit
     words_per_axon: Limit
     destinations_per_group: Limit
+    neurons_per_axon: Limit | None = None
+    shared_axon_slots: Limit | None = None
 
 
 class Numerics(msgspec.Struct, frozen=True):

@@ -24,18 +24,25 @@ class AccountBuilder:
 
     network: Network
     chip: Chip
-    first: list[Array] = field(default_factory=list[Array])
+    span_of: list[Array] = field(default_factory=list[Array])
+    spans: list[Array] = field(default_factory=list[Array])
+    span_pairs: list[Array] = field(default_factory=list[Array])
     entries: list[Array] = field(default_factory=list[Array])
     pair_source: list[Array] = field(default_factory=list[Array])
     pair_target: list[Array] = field(default_factory=list[Array])
     pair_projection: list[Projection] = field(default_factory=list[Projection])
     counted: int = 0
 
+    @property
+    def neurons(self) -> int:
+        """How many source neurons all projections have so far."""
+        return sum(len(part) for part in self.span_of)
+
     def add(self, projection: Projection, source: Place, target: Place) -> int:
         """Append one projection; gives how many pairs there are now."""
-        cores = self.network.body.cores
+        cores, weights = self.network.body.cores, self.network.weights_of(projection)
         parts = [
-            (index, *self._reach(projection, source, target, core))
+            (index, *self._reach(projection, weights, source, target, core))
             for index, core in enumerate(cores)
             if core.population == projection.target
         ]
@@ -43,6 +50,10 @@ class AccountBuilder:
         target_core = concatenated([np.full(len(part[1]), part[0]) for part in parts], np.int64)
         operations = concatenated([part[2] for part in parts], np.int64)
         words = concatenated([part[3] for part in parts], np.int64)
+        if projection.channels is not None:
+            channel = neuron % source.population.shape[0]
+            heard = (channel >= projection.channels[0]) & (channel < projection.channels[1])
+            neuron, target_core, operations, words = (a[heard] for a in (neuron, target_core, operations, words))
         order = np.argsort(neuron, kind="stable")
         neuron, target_core, operations, words = (a[order] for a in (neuron, target_core, operations, words))
         key = (source.cores.reshape(-1)[neuron].astype(np.int64) + 1) * len(cores) + target_core
@@ -51,11 +62,28 @@ class AccountBuilder:
         self.pair_source.append(pairs // len(cores) - 1)
         self.pair_target.append(pairs % len(cores))
         self.pair_projection += [projection] * len(pairs)
-        self.entries.append(np.stack([pair, operations, words], 1))
-        number = np.bincount(neuron, minlength=neurons(source.population))
-        self.first.append(self.counted + np.concatenate([[0], np.cumsum(number)]))
+        self._add_spans(pair, np.bincount(neuron, minlength=neurons(source.population)))
+        self.entries.append(np.stack([operations, words], 1).reshape(-1).astype(np.int32))
         self.counted += len(neuron)
         return len(self.pair_projection)
+
+    def _add_spans(self, pair: Array, number: Array) -> None:
+        """Cut the source neurons into spans that reach the same pairs. pair: of each entry; number: of each neuron's."""
+        first = np.cumsum(number) - number
+        neuron = np.repeat(np.arange(len(number)), number)
+        before = np.maximum(np.arange(len(pair)) - number[neuron], 0)
+        differs = np.bincount(neuron, pair != pair[before], minlength=len(number)) > 0
+        differs[1:] |= number[1:] != number[:-1]
+        differs[0] = True
+        starts = np.flatnonzero(differs)
+        pairs_before = sum(len(part) for part in self.span_pairs)
+        in_span = [pair[first[start] : first[start] + number[start]] for start in starts]
+        pairs_first = pairs_before + np.cumsum([0, *number[starts]])[:-1]
+        ends = np.append(starts[1:], len(number))
+        self.span_of.append(sum(len(part) for part in self.spans) // 5 + np.cumsum(differs) - 1)
+        columns = [starts, ends, pairs_first, number[starts], self.counted + first[starts]]
+        self.spans.append(np.stack(columns, 1).reshape(-1))
+        self.span_pairs.append(concatenated(in_span, np.int32))
 
     def finish(self) -> tuple[Accounts, Mapping]:
         """The kernels' tables, and the mapping that reads their counts."""
@@ -65,8 +93,10 @@ class AccountBuilder:
         east_west, north_south, crossings = _hops(cores, source, target)
         formats = np.array([FORMAT_OF[projection.kind] for projection in self.pair_projection], np.int32)
         accounts = Accounts(
-            first=concatenated(self.first, np.int64),
-            entries=np.concatenate([*self.entries, np.zeros((0, 3), np.int64)]).astype(np.int32),
+            span_of=concatenated(self.span_of, np.int32),
+            span=concatenated(self.spans, np.int32),
+            span_pair=concatenated(self.span_pairs, np.int32),
+            entries=concatenated(self.entries, np.int32),
             pair_source=source,
             pair_target=target,
             pair_format=formats,
@@ -101,15 +131,17 @@ class AccountBuilder:
         slots = self.chip.numerics.slots_of_soft_reset
         return np.array([slots if core.population in soft else 1 for core in self.network.body.cores], np.int64)
 
-    def _reach(self, projection: Projection, source: Place, target: Place, core: Core) -> tuple[Array, Array, Array]:
+    def _reach(
+        self, projection: Projection, weights: Array, source: Place, target: Place, core: Core
+    ) -> tuple[Array, Array, Array]:
         """The source neurons with a synapse on the core, their operations there, and the words those are read from.
 
         Operations are the weights that are not zero (or all, where the chip works on zeros too), clipped at borders.
         """
         if projection.kind == "dense":
-            return self._reach_dense(projection, target, core)
+            return self._reach_dense(weights, target, core)
         if projection.kind == "one_to_one":
-            return self._reach_one_to_one(projection, source, target, core)
+            return self._reach_one_to_one(projection, weights, source, target, core)
         channels, height, width = source.population.shape
         left, _, top, _ = projection.padding
         (sy, sx), (dy, dx), (kh, kw) = projection.stride, projection.dilation, projection.kernel
@@ -119,17 +151,17 @@ class AccountBuilder:
         by_row = (lands & (where >= y0) & (where < y1)).astype(np.int64)
         lands, where = reached(np.arange(width), np.arange(kw), sx, dx, left)
         by_column = (lands & (where >= x0) & (where < x1)).astype(np.int64)
-        per_tap, words_per_tap = self._per_tap(projection, channels, core)
+        per_tap, words_per_tap = self._per_tap(projection, weights, channels, core)
         taps = np.outer(by_row.sum(1), by_column.sum(1))
         synapses = taps[:, :, None] * (words_per_tap > 0)
         y, x, c = np.nonzero(synapses)
-        operations = np.einsum("yk,klc,xl->yxc", by_row, per_tap, by_column, optimize=True)
+        by_tap = np.tensordot(by_row, per_tap, axes=1)  # [y, l, c]
+        operations = np.tensordot(by_tap, by_column, axes=(1, 1)).transpose(0, 2, 1)
         return (y * width + x) * channels + c, operations[y, x, c], taps[y, x] * words_per_tap[c]
 
-    def _per_tap(self, projection: Projection, channels: int, core: Core) -> tuple[Array, Array]:
+    def _per_tap(self, projection: Projection, weights: Array, channels: int, core: Core) -> tuple[Array, Array]:
         """The operations on the core for each tap and source channel `[kh, kw, C]`; the words a tap takes `[C]`."""
         c0, c1 = core.channels
-        weights = self.network.weights_of(projection)
         if projection.kind == "window":
             own = np.arange(channels) + projection.channel_offset
             held = ((own >= c0) & (own < c1)).astype(np.int64)
@@ -146,10 +178,9 @@ class AccountBuilder:
             operations[:, :, c] = worked[:, :, within[c], first : max(first, last)].sum(2)
         return operations, self._words(held)
 
-    def _reach_dense(self, projection: Projection, target: Place, core: Core) -> tuple[Array, Array, Array]:
+    def _reach_dense(self, weights: Array, target: Place, core: Core) -> tuple[Array, Array, Array]:
         (y0, y1), (x0, x1), (c0, c1) = core.rows, core.columns, core.channels
         channels, height, width = target.population.shape
-        weights = self.network.weights_of(projection)
         held = weights.reshape(-1, height, width, channels)[:, y0:y1, x0:x1, c0:c1].reshape(len(weights), -1)
         worked = np.count_nonzero(held, axis=1) if self.chip.policy.skip_zero_weights else held.shape[1]
         number = len(weights)
@@ -157,7 +188,7 @@ class AccountBuilder:
         return np.arange(number), np.broadcast_to(worked, (number,)), words
 
     def _reach_one_to_one(
-        self, projection: Projection, source: Place, target: Place, core: Core
+        self, projection: Projection, weights: Array, source: Place, target: Place, core: Core
     ) -> tuple[Array, Array, Array]:
         (y0, y1), (x0, x1), (c0, c1) = core.rows, core.columns, core.channels
         channels = source.population.shape[0]
@@ -169,7 +200,7 @@ class AccountBuilder:
         one = np.ones(len(neuron), np.int64)
         if not self.chip.policy.skip_zero_weights:
             return neuron, one, one
-        return neuron, (self.network.weights_of(projection)[neuron % channels] != 0).astype(np.int64), one
+        return neuron, (weights[neuron % channels] != 0).astype(np.int64), one
 
     def _words(self, synapses: Array) -> Array:
         """Memory words that hold so many weights next to each other."""

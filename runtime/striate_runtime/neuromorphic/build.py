@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.device import DeviceError
 from striate_runtime.hardware import Chip
 from striate_runtime.neuromorphic.accounts import AccountBuilder
-from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
+from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import Mapping
 from striate_runtime.neuromorphic.layout import Place, build_parameters, build_segments, place_populations
 from striate_runtime.neuromorphic.native import SUM_SHIFT
+from striate_runtime.neuromorphic.plain import is_still
 from striate_runtime.neuromorphic.reading import plane_of
-from striate_runtime.neuromorphic.synapses import SynapseBuilder
+from striate_runtime.neuromorphic.sums import check_overflow
+from striate_runtime.neuromorphic.synapses import Laid, SynapseBuilder
 from striate_runtime.neuromorphic.tables import INPUT_CHANGES, KINDS, Populations, Projections, Tables, concatenated
 from striate_runtime.program.neuromorphic import Population
 
@@ -29,6 +30,7 @@ class Built:
     tables: Tables
     mapping: Mapping
     accumulators: int
+    sums: int
     input_starts: dict[str, int]
     inputs: int
     output_starts: dict[tuple[str, str], int]
@@ -39,19 +41,17 @@ def build(network: Network, chip: Chip) -> Built:
     """Build the tables. Raises ProgramError for a damaged body, DeviceError where a sum could overflow."""
     body = network.body
     check_overflow(network)
-    places, accumulators = place_populations(network)
+    places, accumulators, sums = place_populations(network)
     index = {name: position for position, name in enumerate(places)}
     ordered = sorted(body.projections, key=lambda projection: index[projection.source])
     synapses, accounts = SynapseBuilder(), AccountBuilder(network, chip)
-    modes: list[int] = []
-    tables: list[int] = []
+    laid: list[Laid] = []
     entries: list[int] = []
     pairs = [0]
     for projection in ordered:
         source, target = places[projection.source], places[projection.target]
-        tables.append(sum(len(part) for part in synapses.base))
-        entries.append(sum(len(part) for part in accounts.first))
-        modes.append(synapses.add(network, projection, source, target))
+        entries.append(accounts.neurons)
+        laid.append(synapses.add(network, projection, source, target))
         pairs.append(accounts.add(projection, source, target))
     segments, segment_starts = build_segments(places)
     parameters, initial = build_parameters(network)
@@ -72,6 +72,10 @@ def build(network: Network, chip: Chip) -> Built:
                 high=np.array([high for _, high in ranges], np.int64),
                 reset_interval=np.array([p.reset_interval for p in populations], np.int32),
                 reset_offset=np.array([p.reset_offset for p in populations], np.int32),
+                plain=np.array([place.plain for place in places.values()], np.int32),
+                still=np.array(
+                    [place.plain and is_still(network, place.population) for place in places.values()], np.int32
+                ),
                 subtracts=np.array([-int(p.reset == "subtract") for p in populations], np.int64),
                 refractory=np.array([p.refractory for p in populations], np.int64),
                 payload_shift=np.array([p.payload_shift for p in populations], np.int64),
@@ -90,12 +94,17 @@ def build(network: Network, chip: Chip) -> Built:
                 source=np.array(sources, np.int32),
                 target=np.array([index[projection.target] for projection in ordered], np.int32),
                 delay=np.array([projection.delay for projection in ordered], np.int32),
-                mode=np.array(modes, np.int32),
+                mode=np.array([one.mode for one in laid], np.int32),
                 rescale=np.cumsum([0, *rescale_sizes])[:-1].astype(np.int32),
                 rescales=np.array(rescale_sizes, np.int32),
+                unit=np.array([network.unit(projection) for projection in ordered], np.int32),
                 multiplier=concatenated([multiplier for multiplier, _ in rescales], np.int64),
                 shift=concatenated([shift for _, shift in rescales], np.int64),
-                table=np.array(tables, np.int64),
+                position=np.array([one.position for one in laid], np.int64),
+                channels=np.array([one.channels for one in laid], np.int64),
+                channel=np.array([one.channel for one in laid], np.int64),
+                phase=np.array([one.phase for one in laid], np.int64),
+                phases=np.array([one.phases for one in laid], np.int64),
                 entry=np.array(entries, np.int64),
                 pair=np.array(pairs, np.int32),
             ),
@@ -107,56 +116,12 @@ def build(network: Network, chip: Chip) -> Built:
         ),
         mapping=mapping,
         accumulators=accumulators,
+        sums=sums,
         input_starts=input_starts,
         inputs=inputs,
         output_starts=output_starts,
         outputs=outputs,
     )
-
-
-def check_overflow(network: Network) -> None:
-    """Refuse a network whose sums could exceed 32 bits, in the worst case over all inputs. Raises DeviceError."""
-    for population in network.body.populations:
-        if population.kind == "input":
-            continue
-        worst = _worst_input(network, population)
-        # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit. Under delta
-        # the changes that have come from a neuron add up to one activation.
-        one_step = network.body.coding in ("graded", "delta") or population.kind in ("cuba_lif", "sigma_delta")
-        steps = 1 if one_step else network.body.steps
-        once = population.kind == "readout"
-        bias = int(abs(network.channels_of(population.bias, population, 0)).max())
-        initial = int(abs(network.channels_of(population.initial, population, 0)).max())
-        largest = initial + steps * worst + (bias if once else steps * bias)
-        if largest > LARGEST:
-            raise DeviceError(
-                f"layer '{population.layer}': its sums can reach {largest:,} in {steps} steps, more than 32 bits hold;"
-                " fewer steps or smaller weights would fit"
-            )
-
-
-def _worst_input(network: Network, population: Population) -> int:
-    """The largest sum of |payload x weight| that can arrive at one neuron in one step."""
-    worst = 0
-    for projection in network.body.projections:
-        if projection.target != population.name:
-            continue
-        low, high = network.payloads(network.populations[projection.source])
-        payload = max(abs(low), abs(high))
-        if network.native and network.populations[projection.source].kind == "sigma_delta":
-            payload = (max(payload, high - low) >> network.populations[projection.source].payload_shift) + 1
-        multiplier, shift = network.rescale_of(projection)
-        if len(shift):
-            payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
-        weights = abs(network.weights_of(projection).astype(np.int64))
-        if projection.kind == "conv2d":
-            weights = weights.sum((0, 1, 2))
-        elif projection.kind == "dense":
-            weights = weights.sum(0)
-        elif projection.kind == "window":
-            weights = weights * projection.kernel[0] * projection.kernel[1]
-        worst += payload * int(weights.max(initial=0))
-    return worst
 
 
 def _kind(network: Network, population: Population) -> int:

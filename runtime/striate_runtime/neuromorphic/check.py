@@ -87,16 +87,19 @@ class Network:
             return np.ones(source.shape[0], np.int16)
         self.check(projection.weights is not None, place, "has no weights")
         array = self._array(projection.weights or "", place)
+        first, last = projection.channels or (0, source.shape[0])
         if projection.kind == "dense":
-            shape: tuple[int, ...] = (neurons(source), neurons(target))
+            shape: tuple[int, ...] = (neurons(source) // source.shape[0] * (last - first), neurons(target))
         elif by_channel:
             shape = (source.shape[0],)
         else:
-            shape = (*projection.kernel, source.shape[0] // projection.groups, target.shape[0])
+            shape = (*projection.kernel, (last - first) // projection.groups, target.shape[0])
         self.check(array.shape == shape, f"array '{projection.weights}'", f"has shape {array.shape}, not {shape}")
         fits = array.size == 0 or (int(array.min()) >= -(1 << 15) and int(array.max()) < 1 << 15)
         self.check(fits, f"array '{projection.weights}'", "holds a weight beyond 16 bits")
         weights = array.astype(np.int16)
+        if projection.channels is not None:
+            weights = _among_all(weights, projection, source)
         if target.kind == "cuba_lif":
             check_weights(self, weights, f"array '{projection.weights}'")
         return evened(weights) if self.body.even_mixed_weights and projection.kind == "dense" else weights
@@ -109,6 +112,10 @@ class Network:
             ports = [port for port, name in self.body.inputs.items() if name == population.name]
             return self.body.input_low[ports[0]], self.body.input_high[ports[0]]
         return population.low, population.high
+
+    def unit(self, projection: Projection) -> bool:
+        """Whether every event that arrives through it counts its weight once."""
+        return projection.multiplier is None and self.payloads(self.populations[projection.source]) == (0, 1)
 
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
@@ -200,9 +207,28 @@ class Network:
         self.check(target.reduce == "sum" or one_channel, place, "a maximum takes only windows and one_to_one")
         divides = source.shape[0] % projection.groups == 0 and target.shape[0] % projection.groups == 0
         self.check(divides or projection.kind != "conv2d", place, "its groups do not divide its channels")
+        if projection.channels is not None:
+            first, last = projection.channels
+            whole = projection.kind == "dense" or (projection.kind == "conv2d" and projection.groups == 1)
+            self.check(whole, place, "only a dense or an ungrouped conv2d projection may name channels")
+            self.check(0 <= first < last <= source.shape[0], place, f"names channels {first}..{last - 1}")
 
 
 def neurons(population: Population) -> int:
     """How many neurons it has."""
     channels, height, width = population.shape
     return channels * height * width
+
+
+def _among_all(weights: Array, projection: Projection, source: Population) -> Array:
+    """Weights of some of the source's channels as those of all: 0 for the others."""
+    assert projection.channels is not None, "only then there are others"
+    first, last = projection.channels
+    channels = source.shape[0]
+    if projection.kind == "conv2d":
+        full = np.zeros((*weights.shape[:2], channels, weights.shape[3]), weights.dtype)
+        full[:, :, first:last] = weights
+        return full
+    full = np.zeros((neurons(source) // channels, channels, weights.shape[1]), weights.dtype)
+    full[:, first:last] = weights.reshape(-1, last - first, weights.shape[1])
+    return full.reshape(neurons(source), -1)

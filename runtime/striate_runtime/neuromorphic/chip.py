@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.device import DeviceError, Progress, check_inputs
+from striate_runtime.device import DeviceError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
+from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import COLUMNS, Counts, Totals, neuron_updates
+from striate_runtime.neuromorphic.levels import LEVELS, check_level, level_steps_ns
+from striate_runtime.neuromorphic.messages import messages_of, senders_of
 from striate_runtime.neuromorphic.native import check_chip
 from striate_runtime.neuromorphic.reading import Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
-from striate_runtime.neuromorphic.tables import LANES, new_state
-from striate_runtime.neuromorphic.timing import step_times_ns
+from striate_runtime.neuromorphic.tables import LANES, State, new_state
+from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
+from striate_runtime.neuromorphic.timing import core_times_ns, link_time_ns, step_times_ns, tick_ns
 from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program, ProgramError
@@ -32,30 +36,41 @@ _COUNTS_BYTES = 64 << 20
 """Samples are run in pieces whose counts take no more than this."""
 
 
-def open_chip(program: Program, fallback: bool, progress: Progress) -> EmulatedChip:
+def open_chip(program: Program, fallback: bool, progress: Progress, settings: Settings) -> EmulatedChip:
     """Build a program's tables. Raises ProgramError or DeviceError. `fallback` is moot: the chip is always emulated."""
     progress("building the chip's tables", 0, 1)
-    chip = EmulatedChip(program, progress)
+    chip = EmulatedChip(program, progress, settings)
     progress("building the chip's tables", 1, 1)
     return chip
 
 
 class EmulatedChip:
-    """A program on an emulated chip. Between samples it keeps nothing: each starts from rest."""
+    """A program on an emulated chip. Between samples it keeps nothing: each starts from rest.
 
-    def __init__(self, program: Program, progress: Progress) -> None:
+    `settings.timing` is the level at which `profile` tells how long a step takes, one of levels.LEVELS.
+    """
+
+    def __init__(self, program: Program, progress: Progress, settings: Settings) -> None:
+        threads = settings.threads
+        if threads is not None and threads < 1:
+            raise DeviceError(f"threads must be at least 1, not {threads}")
         try:
             hardware = parse_hardware(program.hardware, f"the hardware in {program.machine}")
         except HardwareError as error:
             raise ProgramError(str(error)) from error
         if not isinstance(hardware, Chip):
             raise DeviceError(f"'{hardware.name}' is no neuromorphic chip")
-        self.hardware = hardware
+        if hardware.time.model == "async_event":
+            reason = "it has no time step, and nothing emulates its events one by one yet"
+            raise DeviceError(f"a program for '{hardware.name}' is mapped, not run: {reason}")
+        check_level(settings.timing, hardware)
+        self.hardware, self.timing = hardware, settings.timing
         self._program = program
         self._network = Network(program)
         check_chip(self._network, hardware)
         self._built = build(self._network, hardware)
-        self._state = new_state(self._built.tables, self._built.accumulators)
+        self._states = [self._new_state()]
+        self._threads = threads or default_threads()
         self._readings = readings_of(self._network, program.outputs, self._built.output_starts)
         self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
         self._progress = progress
@@ -69,7 +84,7 @@ class EmulatedChip:
         """Outputs `[N, *shape]` for inputs `[N, *shape]`."""
         values, steps = self._injected(inputs), self._network.body.steps
         kept = self._kept((steps,))
-        raw, _, _ = self._run(values, kept, counting=False)
+        raw, _ = self._run(values, kept, counting=False)
         return self._outputs(raw, kept, steps)
 
     def run_at_steps(self, inputs: Table[str, Array], steps: Sequence[int]) -> dict[int, dict[str, Array]]:
@@ -82,7 +97,7 @@ class EmulatedChip:
         if not wanted or wanted[0] < 1 or wanted[-1] > self._network.body.steps:
             raise ValueError(f"steps must be among 1..{self._network.body.steps}, not {list(steps)}")
         kept = self._kept(wanted)
-        raw, _, _ = self._run(self._injected(inputs), kept, counting=False)
+        raw, _ = self._run(self._injected(inputs), kept, counting=False)
         return {step: self._outputs(raw, kept, step) for step in wanted}
 
     def profile(self, inputs: Table[str, Array]) -> tuple[dict[str, Array], Profile]:
@@ -90,8 +105,9 @@ class EmulatedChip:
         values = self._injected(inputs)
         steps = self._network.body.steps
         kept = self._kept((steps,))
-        raw, run, times_us = self._run(values, kept, counting=True)
-        return self._outputs(raw, kept, steps), self._reporter.profile(run, times_us)
+        raw, run = self._run(values, kept, counting=True)
+        step_ns = {level: self._level_steps_ns(values, level, run) for level in self._levels}
+        return self._outputs(raw, kept, steps), self._reporter.profile(run, step_ns)
 
     def step_counts(self, inputs: Table[str, Array]) -> tuple[Counts, Counts]:
         """What is counted in each step: counts i64 `[N, steps, cores, COLUMNS]`, neuron updates `[N, steps, cores]`."""
@@ -100,22 +116,26 @@ class EmulatedChip:
         counts = np.concatenate(kept)
         return counts, self._updates(counts)
 
-    def step_times_ns(self, inputs: Table[str, Array]) -> Array | None:
-        """How long each step takes, `[N, steps]`; None where the chip's times are unknown."""
-        counts, updates = self.step_counts(inputs)
-        return step_times_ns(counts, updates, self._built.mapping.tiles, self.hardware)
+    def step_times_ns(self, inputs: Table[str, Array], timing: str | None = None) -> Array | None:
+        """How long each step takes, `[N, steps]`, at a level of timing (else the device's); None for unknown."""
+        level = timing or self.timing
+        check_level(level, self.hardware)
+        values = self._injected(inputs)
+        _, run = self._run(values, (self._network.body.steps,), counting=True)
+        return run.step_ns if level == "simple" else self._level_steps_ns(values, level, run)
 
     def trace(self, inputs: Table[str, Array]) -> dict[str, Array]:
         """Every population's value; and over time its spikes, potentials and events, where it fires more than once."""
         values, steps = self._injected(inputs), self._network.body.steps
         watched = copy.copy(self)
-        watched._built, watched._state = make_room(self._built, steps)
+        watched._built, state = make_room(self._built, steps)
+        watched._states, watched._threads = [state], 1
         rows = steps if self._network.timed else 1
         recordings = [
             recorded(
                 watched._run(values[row : row + rows], (*range(1, steps + 1),), counting=False)[0][0],
                 watched._built,
-                watched._state,
+                state,
             )
             for row in range(0, len(values), rows)
         ]
@@ -146,9 +166,11 @@ class EmulatedChip:
         values = np.zeros((samples, steps, built.inputs + LANES), np.int32)
         for port, array in checked.items():
             population = self._network.populations[body.inputs[port]]
-            scaled = np.rint(array.astype(np.float32) / np.float32(body.input_scale[port]))
-            integers = np.clip(scaled, body.input_low[port], body.input_high[port]).astype(np.int32)
-            rows = integers.reshape(-1, *population.shape).transpose(0, 2, 3, 1)
+            rows = (
+                _integers(array, body.input_scale[port], body.input_low[port], body.input_high[port])
+                .reshape(-1, *population.shape)
+                .transpose(0, 2, 3, 1)
+            )
             start, number = built.input_starts[population.name], neurons(population)
             given = rows.reshape(samples, -1, number)
             values[:, : given.shape[1], start : start + number] = given
@@ -158,48 +180,107 @@ class EmulatedChip:
 
     def _run(
         self, values: Array, snapshots: tuple[int, ...], counting: bool, kept: list[Counts] | None = None
-    ) -> tuple[Array, Run, Array | None]:
-        """Raw outputs i32 `[N, snapshots, output numbers]`, the counts, and each sample's time in us `[N]`.
-
-        `kept`, where given, takes the counts of every step.
-        """
+    ) -> tuple[Array, Run]:
+        """Raw outputs i32 `[N, snapshots, output numbers]`, and the counts. `kept` takes the counts of every step."""
         events = importlib.import_module("striate_runtime.neuromorphic.events")  # numba takes a second to import
 
         mapping, steps = self._built.mapping, self._network.body.steps
         cores = len(mapping.core_layer)
         run = Run(Totals.empty(mapping), np.zeros((cores, 2), np.int64))
         rows = steps if self._network.timed else 1
+        pairs = len(mapping.pair_layer) if counting and link_time_ns(self.hardware) is not None else 0
         raw = np.zeros((len(values) // rows, len(snapshots), self._built.outputs), np.int32)
-        piece = max(1, _COUNTS_BYTES // (steps * max(1, cores) * COLUMNS * 8))
-        times: list[Array | None] = []
+        piece = max(1, _COUNTS_BYTES // (steps * max(1, cores * COLUMNS * 8 + pairs * 4)))
         for start in range(0, len(raw), piece):
             self._progress("running the chip", start, len(raw))
             part = slice(start, start + piece)
             samples = len(raw[part])
             counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
-            events.run_samples(
-                values[start * rows : (start + piece) * rows],
-                self._built.tables,
-                self._state,
-                self._network.rate,
-                self.membrane_limit,
-                np.array(snapshots, np.int64),
-                raw[part],
-                counts,
-                run.totals.pairs,
-                run.saturation,
+            sent = np.zeros((samples, steps, pairs), np.int32)
+            given, outputs = values[start * rows : (start + piece) * rows], raw[part]
+
+            def kernel(
+                samples: slice,
+                state: State,
+                totals: Counts,
+                late: Counts,
+                given: Array = given,
+                outputs: Array = outputs,
+                counts: Counts = counts,
+                sent: Array = sent,
+            ) -> None:
+                events.run_samples(
+                    given[samples.start * rows : samples.stop * rows],
+                    self._built.tables,
+                    state,
+                    self._network.rate,
+                    self.membrane_limit,
+                    np.array(snapshots, np.int64),
+                    outputs[samples],
+                    counts[samples],
+                    totals,
+                    sent[samples],
+                    late,
+                )
+
+            run_on_threads(
+                *(kernel, samples, self._states, self._new_state, self._threads, run.totals.pairs, run.saturation)
             )
             if counting:
-                updates = self._updates(counts)
-                run.totals.cores += counts.sum((0, 1))
-                run.totals.updates += updates.sum((0, 1))
-                run.totals.samples += samples
+                self._add(run, counts, sent)
                 if kept is not None:
                     kept.append(counts)
-                times.append(step_times_ns(counts, updates, mapping.tiles, self.hardware))
         self._progress("running the chip", len(raw), len(raw))
-        known = [part.sum(1) / 1000 for part in times if part is not None]
-        return raw, run, np.concatenate(known) if known else None
+        return raw, run
+
+    def _add(self, run: Run, counts: Counts, sent: Array) -> None:
+        """Take more samples into a run: their counts, how long their steps take, and what was late."""
+        updates, chip = self._updates(counts), self.hardware
+        run.totals.cores += counts.sum((0, 1))
+        run.totals.updates += updates.sum((0, 1))
+        run.totals.samples += len(counts)
+        link_ns = link_time_ns(chip)
+        links = None if link_ns is None else self._reporter.links.loads(sent) * link_ns
+        cores = core_times_ns(counts, updates, chip)
+        mapping = self._built.mapping
+        step_ns = step_times_ns(cores, links, mapping.tiles, chip, mapping.chips)
+        if step_ns is not None:
+            run.step_ns = np.concatenate([run.step_ns, step_ns]) if run.step_ns is not None else step_ns
+        run.late.add(cores, links, counts, chip)
+
+    @property
+    def _levels(self) -> tuple[str, ...]:
+        """The levels of timing beyond `simple`, up to the device's own."""
+        return LEVELS[1 : LEVELS.index(self.timing) + 1]
+
+    def _level_steps_ns(self, values: Array, level: str, run: Run) -> Array | None:
+        """How long each step takes `[N, steps]` at a level beyond `simple`, message by message."""
+        if run.step_ns is None:
+            return None
+        chip, steps, mapping = self.hardware, self._network.body.steps, self._built.mapping
+        rows = steps if self._network.timed else 1
+        watched, senders = copy.copy(self), senders_of(self._built)
+        watched._built, state = make_room(self._built, steps)
+        watched._states, watched._threads = [state], 1
+        watched._progress = _silent
+        times = np.zeros((run.totals.samples, steps))
+        for n in range(len(times)):
+            self._progress(f"timing '{level}', message by message", n, len(times))
+            kept: list[Counts] = []
+            watched._run(values[n * rows : (n + 1) * rows], (), counting=True, kept=kept)
+            counts = kept[0]
+            updates = self._updates(counts)
+            messages = messages_of(self._built, senders, state, counts[0], updates[0], chip)
+            done_ns, held_ns = level_steps_ns(level, messages, self._network.body.cores, chip).T
+            run.held_ns[level] = run.held_ns.get(level, 0.0) + float(held_ns.sum())
+            run.late.add_level(level, done_ns, chip)
+            tick = tick_ns(chip)
+            times[n] = done_ns + (barrier_ns(mapping.tiles, chip, mapping.chips).value or 0.0) if tick is None else tick
+        self._progress(f"timing '{level}', message by message", len(times), len(times))
+        return times
+
+    def _new_state(self) -> State:
+        return new_state(self._built.tables, self._built.accumulators, self._built.sums)
 
     @property
     def membrane_limit(self) -> int:
@@ -228,7 +309,7 @@ class EmulatedChip:
         if population.scale is not None:
             scale = self._program.arrays[population.scale].astype(np.float32).reshape(-1, 1, 1)
             values = values.astype(np.float32) * scale
-        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(_DTYPES[port.dtype])
+        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(_DTYPES[port.dtype], copy=False)
 
     def _extrapolated(self, population: Population, values: Array, step: int) -> Array:
         steps = self._network.body.steps
@@ -240,5 +321,19 @@ class EmulatedChip:
         listened = max(1, step - population.fires_at)
         return start + (values - start) * ((steps - population.fires_at) / listened)
 
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress of a part, which the whole's stands for."""
+
+
+def _integers(array: Array, scale: float, low: int, high: int) -> Array:
+    """array / scale in f32, rounded to the nearest even, clipped. Small integers of scale 1 are that already."""
+    if array.dtype.kind in "iu" and scale == 1 and max(-low, high) <= _EXACT_IN_F32:
+        limits = np.iinfo(array.dtype)
+        return np.clip(array, max(low, int(limits.min)), min(high, int(limits.max)))
+    return np.clip(np.rint(array.astype(np.float32) / np.float32(scale)), low, high).astype(np.int32)
+
+
+_EXACT_IN_F32 = 1 << 24
 
 _DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}

@@ -220,6 +220,11 @@ def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip) -
     ]
     if latency_us is None:
         missing.append("static and host: the time they flow is unknown")
+    crossing = chip.topology.hop_between_chips_energy_pj
+    if counts[CHIP_CROSSINGS] and crossing.value is None and _is_contained("routing", chip):
+        missing.append(
+            "routing: topology.hop_between_chips_energy_pj is unpublished, and the all-in figure may not contain it"
+        )
     barrier = chip.cost.barrier_energy_pj
     if barrier.value is None and not _is_contained("routing", chip):
         missing.append("routing: cost.barrier_energy_pj is unpublished")

@@ -15,39 +15,42 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic import counts as counts_columns
-from striate_runtime.neuromorphic import events_accounting, events_blocks, events_changes, native, vectors
+from striate_runtime.neuromorphic import (
+    events_accounting,
+    events_blocks,
+    events_changes,
+    events_delivery,
+    events_plain,
+    native,
+    vectors,
+)
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_accounting import account, count_active
 from striate_runtime.neuromorphic.events_blocks import (
-    add_block,
     integrate_block,
     leak_block,
     ones,
     requantize_block,
     rest_block,
+    take_block,
     trailing_zeros,
 )
 from striate_runtime.neuromorphic.events_changes import send_changes, send_input_changes
-from striate_runtime.neuromorphic.tables import (
-    CUBA_LIF,
-    GRADED,
-    INPUT,
-    INPUT_CHANGES,
-    LANES,
-    MAXIMA,
-    READOUT,
-    ROWS,
-    SIGMA_DELTA,
-)
+from striate_runtime.neuromorphic.events_delivery import deliver
+from striate_runtime.neuromorphic.events_plain import copy_currents, sum_up
+from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, INPUT_CHANGES, LANES, READOUT, SIGMA_DELTA
 
 _MASK = (1 << LANES) - 1
-_COMPILED_FROM = (counts_columns, events_accounting, events_blocks, events_changes, native, tables_layout, vectors)
+_COMPILED_FROM = (
+    *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_plain),
+    *(native, tables_layout, vectors),
+)
 _jit = njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
+def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, pair_sent, saturation):
     """Run every sample from rest through `counts.shape[1]` steps.
 
     inputs i32 [N * steps or N, input neurons], with LANES numbers to spare in each row: given at each step, or at all
@@ -56,6 +59,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     snapshots i64 [K]: the steps after which outputs are copied to `outputs` i32 [N, K, output numbers]
     counts i64 [N, steps, cores, COLUMNS]: zeroed; with no cores, nothing is counted
     pair_totals i64 [pairs, PAIR_COLUMNS] and saturation i64 [cores, 2] (how often, first step): are added to
+    pair_sent i32 [N, steps, pairs]: zeroed; takes the messages of each step; with no pairs, they are not kept
     """
     populations, projections = tables.populations, tables.projections
     slots = state.event_count.shape[0]
@@ -65,9 +69,11 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
     rows = inputs.shape[0] // counts.shape[0]
     for sample in range(counts.shape[0]):
         state.accumulator[:] = 0
+        state.sums[:] = 0
         state.event_count[:] = 0
         state.waiting[:] = 0
-        state.potential[:] = tables.initial
+        for n in range(len(tables.initial)):
+            state.potential[n] = tables.initial[n]
         state.current[:] = 0
         state.spike_count[:] = 0
         state.resting[:] = 0
@@ -83,14 +89,23 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     start = (sent % slots) * neurons + first
                     end = start + state.event_count[sent % slots, source]
                     payloads = state.event_payload[start:end]
+                    sources = state.event_neuron[start:end]
                     state.waiting[projections.target[j]] = 1
-                    _deliver(tables, j, first, state.event_neuron[start:end], payloads, state.accumulator)
+                    room = (state.ready, state.ready_count)
+                    if populations.plain[projections.target[j]] == 1:
+                        half = len(state.sums) // 2
+                        sums = state.sums[(step % 2) * half : (step % 2 + 1) * half]
+                        deliver(projections, tables.synapses, j, first, sources, payloads, sums, *room)
+                    else:
+                        deliver(projections, tables.synapses, j, first, sources, payloads, state.accumulator, *room)
             for p in range(len(populations.kind)):
                 start = slot * neurons + populations.neuron[p]
                 end = start
                 if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
                     row = counts[sample, step]
-                    if populations.kind[p] == CUBA_LIF:
+                    if populations.plain[p] == 1:
+                        end = sum_up(tables, state, p, start, step, row, saturation)
+                    elif populations.kind[p] == CUBA_LIF:
                         end = _leak(tables, state, p, start, step, row, saturation)
                     elif populations.kind[p] == SIGMA_DELTA:
                         if step == populations.fires_at[p] or state.waiting[p] == 1:
@@ -101,14 +116,17 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0
                 elif counting and state.waiting[p] == 1:
-                    count_active(populations, tables.segments, p, state.accumulator, counts[sample, step])
+                    count_active(populations.segment, tables.segments, p, state.accumulator, counts[sample, step])
                 state.event_count[slot, p] = end - start
                 if counting and end > start:
                     for j in range(populations.projection[p], populations.projection[p + 1]):
                         events = state.event_neuron[start:end]
-                        account(tables, j, events, state.pair_step, step, counts[sample], pair_totals)
+                        account(
+                            *(projections, tables.accounts, j, populations.neuron[p], events, state.pair_step),
+                            *(step, counts[sample], pair_totals, pair_sent[sample]),
+                        )
             while taken < len(snapshots) and snapshots[taken] == step + 1:
-                _copy_outputs(populations, state, outputs[sample, taken])
+                _copy_outputs(populations, tables.segments, state, step, outputs[sample, taken])
                 taken += 1
 
 
@@ -116,9 +134,12 @@ def _compiled(stamp, keep):
     """`_run_samples`, compiled at its first call and kept on disk: found there by its own file and by `stamp`."""
 
     @njit(cache=keep, nogil=True, error_model="numpy")
-    def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation):
+    def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, pair_sent, saturation):
         if stamp != -1:  # never -1: it is named here so that it counts
-            _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, saturation)
+            _run_samples(
+                *(inputs, tables, state, rate, limit, snapshots, outputs, counts),
+                *(pair_totals, pair_sent, saturation),
+            )
 
     return run_samples
 
@@ -130,10 +151,13 @@ def _stamp():
 
 
 @_jit
-def _copy_outputs(populations, state, row):
+def _copy_outputs(populations, segments, state, step, row):
     _copy(populations, populations.output_start, state.potential, row)
     _copy(populations, populations.current_start, state.current, row)
     _copy(populations, populations.spike_count_start, state.spike_count, row)
+    for p in range(len(populations.kind)):
+        if populations.plain[p] == 1 and populations.current_start[p] >= 0:
+            copy_currents(populations, segments, state.sums, p, step, row[populations.current_start[p] :])
 
 
 @_jit
@@ -142,42 +166,8 @@ def _copy(populations, starts, values, row):
         start = starts[p]
         if start >= 0:
             first, number = populations.neuron[p], populations.neurons[p]
-            row[start : start + number] = values[first : first + number]
-
-
-# --- function: events arrive ---------------------------------------------------------------------------------------
-
-
-@_jit
-def _deliver(tables, j, first_neuron, event_neuron, event_payload, accumulator):
-    """Add (or, for a maximum, compare) what the events of one population bring along projection j."""
-    projections, synapses = tables.projections, tables.synapses
-    mode = projections.mode[j]
-    rescale, rescales = np.int64(projections.rescale[j]), np.int64(projections.rescales[j])
-    table = projections.table[j] - first_neuron
-    for e in range(len(event_neuron)):
-        payload = np.int64(event_payload[e])
-        if rescales > 0:
-            channel = rescale + (event_neuron[e] - first_neuron) % rescales
-            shift = projections.shift[channel]
-            payload = (payload * projections.multiplier[channel] + (np.int64(1) << (shift - 1))) >> shift
-        at = table + event_neuron[e]
-        base = np.int64(synapses.base[at])
-        weight = np.int64(synapses.weight[at])
-        phase = synapses.phase[at]
-        for r in range(synapses.run[phase], synapses.run[phase + 1]):
-            target = base + synapses.run_offset[r]
-            first = weight + synapses.run_weight[r]
-            if mode == ROWS:
-                for block in range(np.int64(synapses.run_blocks[r])):
-                    skip = np.int64(block * LANES)
-                    add_block(accumulator, target + skip, synapses.weights, first + skip, payload)  # pyright: ignore
-            elif mode == MAXIMA:
-                arrived = np.int32(payload * synapses.weights[first])
-                if arrived > accumulator[target]:
-                    accumulator[target] = arrived
-            else:
-                accumulator[target] += np.int32(payload * synapses.weights[first])
+            for i in range(number):  # assigning a slice would compile the error message of one that does not fit
+                row[start + i] = values[first + i]
 
 
 # --- function: neurons update and fire ---------------------------------------------------------------------------
@@ -205,7 +195,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
             if kind == READOUT:
                 masks = _accumulate(given, place, state.potential, neuron + i, limit, number)
             elif kind == INPUT and not rate:
-                masks = _take_inputs(given, place, state.potential, neuron + i, min(number, np.int64(LANES)))
+                masks = take_block(given, place, state.potential, neuron + i, number)  # pyright: ignore
             elif kind == GRADED:
                 masks = requantize_block(  # pyright: ignore
                     *(given, place, state.potential, neuron + i),
@@ -285,18 +275,6 @@ def _leak(tables, state, p, start, step, counts, saturation):
             counts[core, ACTIVE] += active
             counts[core, EVENTS_OUT] += position - before
     return position
-
-
-@_jit
-def _take_inputs(inputs, place, potential, neuron, number):
-    """Graded inputs send what they are given."""
-    sends = np.int64(0)
-    for lane in range(number):
-        given = inputs[place + lane]
-        potential[neuron + lane] = given
-        if given != 0:
-            sends |= np.int64(1) << lane
-    return sends | (sends << LANES)
 
 
 @_jit

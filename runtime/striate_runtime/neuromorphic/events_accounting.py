@@ -27,9 +27,9 @@ _jit = njit(nogil=True, error_model="numpy")
 
 
 @_jit
-def count_active(populations, segments, p, accumulator, counts):
+def count_active(first_segment, segments, p, accumulator, counts):
     """Neurons that hold a sum in a step in which their population does not fire."""
-    for s in range(populations.segment[p], populations.segment[p + 1]):
+    for s in range(first_segment[p], first_segment[p + 1]):
         if segments.core[s] >= 0:
             first = segments.accumulator[s]
             active = np.int64(0)
@@ -39,25 +39,20 @@ def count_active(populations, segments, p, accumulator, counts):
 
 
 @_jit
-def account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
-    """What the events of one population cost along projection j: sent in this step, received `delay` steps later."""
-    projections, accounts = tables.projections, tables.accounts
-    first_neuron = tables.populations.neuron[projections.source[j]]
-    first_pair, last_pair = projections.pair[j], projections.pair[j + 1]
-    shift = projections.entry[j] - first_neuron
-    pair_step[first_pair:last_pair] = 0
-    for e in range(len(event_neuron)):
-        at = shift + event_neuron[e]
-        for k in range(accounts.first[at], accounts.first[at + 1]):
-            pair = accounts.entries[k, 0]
-            pair_step[pair, 0] += 1
-            pair_step[pair, 1] += accounts.entries[k, 1]
-            pair_step[pair, 2] += accounts.entries[k, 2]
+def account(projections, accounts, j, first_neuron, event_neuron, pair_step, step, counts, pair_totals, pair_sent):
+    """What events along projection j cost: sent in this step, received `delay` later. first_neuron: the source's."""
+    _add_up(accounts, projections.entry[j], first_neuron, event_neuron, pair_step)
     arrival = step + projections.delay[j]
-    for pair in range(first_pair, last_pair):
+    for pair in range(projections.pair[j], projections.pair[j + 1]):
         messages = pair_step[pair, 0]
+        if messages == 0:
+            continue
+        operations, words = pair_step[pair, 1], pair_step[pair, 2]
+        pair_step[pair] = 0
         source, target = accounts.pair_source[pair], accounts.pair_target[pair]
         pair_totals[pair, SENT] += messages
+        if pair_sent.shape[1] > 0:
+            pair_sent[step, pair] = messages
         if source >= 0:
             counts[step, source, MESSAGES_OUT] += messages
             counts[step, source, HOPS_EAST_WEST] += messages * accounts.pair_hops_east_west[pair]
@@ -65,8 +60,35 @@ def account(tables, j, event_neuron, pair_step, step, counts, pair_totals):
             counts[step, source, CHIP_CROSSINGS] += messages * accounts.pair_crossings[pair]
         if arrival < counts.shape[0]:
             pair_totals[pair, RECEIVED] += messages
-            pair_totals[pair, PAIR_SYNOPS] += pair_step[pair, 1]
-            pair_totals[pair, PAIR_WORDS] += pair_step[pair, 2]
+            pair_totals[pair, PAIR_SYNOPS] += operations
+            pair_totals[pair, PAIR_WORDS] += words
             counts[arrival, target, MESSAGES_IN] += messages
-            counts[arrival, target, SYNOPS_DENSE + accounts.pair_format[pair]] += pair_step[pair, 1]
-            counts[arrival, target, WORDS] += pair_step[pair, 2]
+            counts[arrival, target, SYNOPS_DENSE + accounts.pair_format[pair]] += operations
+            counts[arrival, target, WORDS] += words
+
+
+@_jit
+def _add_up(accounts, neurons_before, first_neuron, event_neuron, pair_step):
+    """Messages, synaptic operations and words of each pair, summed over the events of each span before they are kept."""
+    e, number = np.uint64(0), np.uint64(len(event_neuron))
+    shift = np.uint64(neurons_before) - np.uint64(first_neuron)
+    while e < number:
+        span = np.uint64(5) * np.uint64(accounts.span_of[np.uint64(event_neuron[e]) + shift])
+        first = first_neuron + accounts.span[span]
+        last = first_neuron + accounts.span[span + np.uint64(1)]
+        pairs, reached = np.uint64(accounts.span[span + np.uint64(2)]), np.uint64(accounts.span[span + np.uint64(3)])
+        entries = np.uint64(accounts.span[span + np.uint64(4)])
+        end = e + np.uint64(1)
+        while end < number and event_neuron[end] < last:
+            end += np.uint64(1)
+        for k in range(reached):
+            operations, words = np.int64(0), np.int64(0)
+            for i in range(e, end):
+                at = np.uint64(2) * (entries + np.uint64(event_neuron[i] - first) * reached + k)
+                operations += accounts.entries[at]
+                words += accounts.entries[at + np.uint64(1)]
+            pair = np.uint64(accounts.span_pair[pairs + k])
+            pair_step[pair, 0] += np.int64(end - e)
+            pair_step[pair, 1] += operations
+            pair_step[pair, 2] += words
+        e = end

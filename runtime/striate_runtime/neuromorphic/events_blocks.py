@@ -27,8 +27,46 @@ def _emitted_by(emitter):
 
 @intrinsic
 def add_block(typing, accumulator, at, weights, first, payload):
-    """As `vectors.add_block`."""
-    return types.void(accumulator, at, weights, first, payload), _emitted_by(vectors.add_block)
+    """As `vectors.add_blocks`."""
+    return types.void(accumulator, at, weights, first, payload), _emitted_by(vectors.add_blocks)
+
+
+@intrinsic
+def add_unit_block(typing, accumulator, at, weights, first):
+    """As `vectors.add_unit_blocks`."""
+    return types.void(accumulator, at, weights, first), _emitted_by(vectors.add_unit_blocks)
+
+
+@intrinsic
+def add_two_blocks(typing, accumulator, at, weights, first, second, x, y):
+    """As `vectors.add_blocks`."""
+    return types.void(accumulator, at, weights, first, second, x, y), _emitted_by(vectors.add_blocks)
+
+
+@intrinsic
+def add_two_unit_blocks(typing, accumulator, at, weights, first, second):
+    """As `vectors.add_unit_blocks`."""
+    return types.void(accumulator, at, weights, first, second), _emitted_by(vectors.add_unit_blocks)
+
+
+@intrinsic
+def add_four_blocks(typing, accumulator, at, weights, first, second, third, fourth, x, y, z, w):
+    """As `vectors.add_blocks`."""
+    return types.void(accumulator, at, weights, first, second, third, fourth, x, y, z, w), _emitted_by(
+        vectors.add_blocks
+    )
+
+
+@intrinsic
+def add_four_unit_blocks(typing, accumulator, at, weights, first, second, third, fourth):
+    """As `vectors.add_unit_blocks`."""
+    return types.void(accumulator, at, weights, first, second, third, fourth), _emitted_by(vectors.add_unit_blocks)
+
+
+@intrinsic
+def take_block(typing, given, at, potential, neuron, number):
+    """As `vectors.take_block`."""
+    return types.int64(given, at, potential, neuron, number), _emitted_by(vectors.take_block)
 
 
 @intrinsic
@@ -69,6 +107,26 @@ def leak_block(
     state = (accumulator, at, potential, current, spike_count, neuron)
     operands = (*state, bias, threshold, current_kept, voltage_kept, parameter, sum_spare, subtracts, number)
     return types.int64(*operands), _emitted_by(vectors.leak_block)
+
+
+@intrinsic
+def plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter, number):
+    """As `vectors.plain_block`."""
+    operands = (sums, at, before, potential, neuron, bias, threshold, parameter, number)
+    return types.int64(*operands), _emitted_by(vectors.plain_block)
+
+
+@intrinsic
+def whole_plain_block(typing, sums, at, before, potential, neuron, bias, threshold, parameter):
+    """As `vectors.plain_block`, where all lanes are neurons."""
+    operands = (sums, at, before, potential, neuron, bias, threshold, parameter)
+    return types.int64(*operands), _emitted_by(vectors.plain_block)
+
+
+@intrinsic
+def nothing_new(typing, sums, at, before):
+    """As `vectors.nothing_new`."""
+    return types.boolean(sums, at, before), _emitted_by(vectors.nothing_new)
 
 
 @intrinsic
@@ -120,6 +178,12 @@ def change_block(
     state = (accumulator, at, total, sent, neuron)
     operands = (*state, bias, multiplier, shift, threshold, parameter, low, high, limit, number)
     return types.int64(*operands), _emitted_by(vectors.change_block)
+
+
+@intrinsic
+def far_nothing_new(typing, sums, at, before):
+    """As `vectors.far_nothing_new`."""
+    return types.boolean(sums, at, before), _emitted_by(vectors.far_nothing_new)
 
 
 @intrinsic

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
 from striate_runtime.neuromorphic.native import THRESHOLD_SHIFT
+from striate_runtime.neuromorphic.plain import is_plain
 from striate_runtime.neuromorphic.tables import LANES, Parameters, Segments, concatenated
 from striate_runtime.program.neuromorphic import Population, Projection
 
@@ -20,7 +21,8 @@ Array = npt.NDArray[Any]
 class Place:
     """One population: its first neuron, its accumulators (first, rows of `row` numbers), and the core of each neuron.
 
-    `cores` is `[H, W, C]`, -1 where no core holds it (an input that the host injects).
+    `cores` is `[H, W, C]`, -1 where no core holds it (an input that the host injects). The accumulators of `plain`
+    neurons are numbered apart from the others'.
     """
 
     population: Population
@@ -31,16 +33,17 @@ class Place:
     row: int
     accumulators: int
     cores: Array
+    plain: bool
 
     def accumulator_at(self, y: Array, x: Array) -> Array:
         """The accumulator of channel 0 at (y, x), which may lie in the margin."""
         return self.accumulator + (y + self.top) * self.row + (x + self.left) * self.population.shape[0]
 
 
-def place_populations(network: Network) -> tuple[dict[str, Place], int]:
-    """Every population's place, and how many accumulators there are in all."""
+def place_populations(network: Network) -> tuple[dict[str, Place], int, int]:
+    """Every population's place, and how many accumulators there are in all, of plain neurons and of others."""
     places: dict[str, Place] = {}
-    neuron, accumulator = 0, 0
+    neuron, taken = 0, [0, 0]
     for population in network.body.populations:
         channels, height, width = population.shape
         arriving = [p for p in network.body.projections if p.target == population.name]
@@ -48,12 +51,13 @@ def place_populations(network: Network) -> tuple[dict[str, Place], int]:
         row = (left + width + right) * channels
         accumulators = row * (top + height + bottom)
         cores = _cores(network, population)
-        place = Place(population, neuron, accumulator, top, left, row, accumulators, cores)
+        plain = is_plain(network, population)
+        place = Place(population, neuron, taken[plain], top, left, row, accumulators, cores, plain)
         places[population.name] = place
         neuron += neurons(population)
-        accumulator += accumulators + LANES
-    network.check(max(neuron, accumulator) < LARGEST, "populations", "are more than 32 bits can number")
-    return places, accumulator
+        taken[plain] += accumulators + LANES
+    network.check(max(neuron, *taken) < LARGEST, "populations", "are more than 32 bits can number")
+    return places, taken[False], taken[True]
 
 
 def reached(position: Array, tap: Array, stride: int, dilation: int, before: int) -> tuple[Array, Array]:

@@ -1,7 +1,8 @@
-"""Traffic on the mesh, link by link: every message goes along its row first, then along its column (XY routing)."""
+"""The links of the mesh: every message goes along its row first, then along its column (XY routing)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,37 +15,62 @@ from striate_runtime.program.neuromorphic import Core
 Array = npt.NDArray[Any]
 
 
-def link_traffic(cores: tuple[Core, ...], mapping: Mapping, totals: Totals) -> tuple[LinkProfile, ...]:
-    """Messages per sample on each link that carries any, between neighbouring routers of a chip.
+@dataclass(frozen=True)
+class Links:
+    """The links that any pair of cores uses, and which pairs use each.
 
-    What the host injects and what crosses to another chip has no path on the mesh, and is not among them.
+    places: i64 `[links, 5]`, chip, x, y, and the neighbour's x, y. Link k is used by the pairs
+    `pairs[first[k] : first[k + 1]]`.
     """
-    if not cores:
-        return ()
-    x, y, chip = (np.array([getattr(core, axis) for core in cores], np.int64) for axis in ("x", "y", "chip"))
-    source, target = mapping.pair_source.astype(np.int64), mapping.pair_target.astype(np.int64)
-    routed = np.flatnonzero((source >= 0) & (chip[source] == chip[target]) & (totals.pairs[:, SENT] > 0))
-    source, target, sent = source[routed], target[routed], totals.pairs[routed, SENT]
-    chips, width, height = int(chip.max()) + 1, int(x.max()) + 1, int(y.max()) + 1
-    # traffic[d] [chips, width + 1, height + 1]: leaving (x, y) to the east, west, south (y + 1), north
-    traffic = np.zeros((4, chips, width + 1, height + 1), np.int64)
-    _add(traffic[0], traffic[1], chip[source], x[source], x[target], y[source], sent, axis=0)
-    _add(traffic[2], traffic[3], chip[source], y[source], y[target], x[target], sent, axis=1)
-    steps = ((1, 0), (-1, 0), (0, 1), (0, -1))
-    return tuple(
-        LinkProfile(c, i, j, i + steps[d][0], j + steps[d][1], int(traffic[d, c, i, j]) / totals.samples)
-        for d, c, i, j in (tuple(int(n) for n in place) for place in np.argwhere(traffic))
+
+    places: Array
+    first: Array
+    pairs: Array
+
+    def loads(self, sent: Array) -> Array:
+        """Messages `[..., links]` on each link for messages `[..., pairs]` of each pair."""
+        if not len(self.places):
+            return np.zeros((*sent.shape[:-1], 0), np.int64)
+        return np.add.reduceat(sent[..., self.pairs].astype(np.int64), self.first[:-1], axis=-1)
+
+    def name(self, link: int) -> str:
+        """A link in words."""
+        chip, x, y, to_x, to_y = self.places[link].tolist()
+        return f"({x}, {y}) -> ({to_x}, {to_y}) of chip {chip}"
+
+
+def links_of(cores: tuple[Core, ...], mapping: Mapping) -> Links:
+    """What the host injects and what crosses to another chip has no path on the mesh, and is not among them."""
+    used: dict[tuple[int, int, int, int, int], list[int]] = {}
+    ends: list[tuple[int, int]] = np.stack([mapping.pair_source, mapping.pair_target], 1).tolist()
+    for pair, (source, target) in enumerate(ends):
+        if source >= 0 and cores[source].chip == cores[target].chip:
+            for place in _path(cores[source], cores[target]):
+                used.setdefault(place, []).append(pair)
+    pairs = [np.array(used[place], np.int64) for place in sorted(used)]
+    return Links(
+        places=np.array(sorted(used), np.int64).reshape(-1, 5),
+        first=np.cumsum([0, *map(len, pairs)]),
+        pairs=np.concatenate([*pairs, np.zeros(0, np.int64)]),
     )
 
 
-def _add(
-    ahead: Array, back: Array, chip: Array, start: Array, end: Array, across: Array, sent: Array, *, axis: int
-) -> None:
-    """Add `sent` to every router that a message leaves along one axis, upwards to `ahead`, downwards to `back`."""
-    for table, moving, low, high in ((ahead, end > start, start, end), (back, end < start, end + 1, start + 1)):
-        first, last, other, number = low[moving], high[moving], across[moving], sent[moving]
-        ends = np.zeros_like(table)
-        for position, sign in ((first, 1), (last, -1)):
-            place = (position, other) if axis == 0 else (other, position)
-            np.add.at(ends, (chip[moving], *place), sign * number)
-        table += ends.cumsum(axis=1 + axis)
+def link_traffic(links: Links, totals: Totals) -> tuple[LinkProfile, ...]:
+    """Messages per sample on each link that carries any, between neighbouring routers of a chip."""
+    loads = links.loads(totals.pairs[:, SENT])
+    return tuple(
+        LinkProfile(chip, x, y, to_x, to_y, int(load) / totals.samples)
+        for (chip, x, y, to_x, to_y), load in zip(links.places.tolist(), loads, strict=True)
+        if load
+    )
+
+
+def _path(source: Core, target: Core) -> list[tuple[int, int, int, int, int]]:
+    """The links from one core's router to another's."""
+    x, y, path = source.x, source.y, list[tuple[int, int, int, int, int]]()
+    while (x, y) != (target.x, target.y):
+        dx = (target.x > x) - (target.x < x)
+        dy = 0 if dx else (target.y > y) - (target.y < y)
+        path.append((source.chip, x, y, x + dx, y + dy))
+        x, y = x + dx, y + dy
+    return path

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, replace
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, assumed_note
+from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
@@ -32,22 +35,39 @@ from striate_runtime.neuromorphic.counts import (
     Totals,
 )
 from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
-from striate_runtime.neuromorphic.links import link_traffic
-from striate_runtime.neuromorphic.timing import barrier_ns, untimed
+from striate_runtime.neuromorphic.levels import left_out
+from striate_runtime.neuromorphic.links import Links, link_traffic, links_of
+from striate_runtime.neuromorphic.overload import Late
+from striate_runtime.neuromorphic.timing import event_latency, tick_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
+from striate_runtime.report import quantity
 
 Rows = npt.NDArray[np.float64]
+
+_SOURCES = {
+    "simple": "busiest core or link",
+    "detailed": "queues before cores, crowded ways",
+    "events": "every message from link to link",
+}
+"""level -> what the duration of a step comes from."""
 
 _NAMES: tuple[str, ...] = (*CORE_COLUMNS, "neuron_updates", "messages_injected")
 
 
 @dataclass
 class Run:
-    """What a run counted: totals, and for each core how often its neurons exceeded the membrane and the first step."""
+    """What a run counted: totals, and for each core how often its neurons exceeded the membrane and the first step.
+
+    `step_ns` `[N, steps]` is how long each step takes at the level `simple`, None where that is unknown; `held_ns` for
+    how long senders were held up in all at the other levels that were asked for.
+    """
 
     totals: Totals
     saturation: Counts
+    step_ns: npt.NDArray[Any] | None = None
+    held_ns: dict[str, float] = field(default_factory=dict[str, float])
+    late: Late = field(default_factory=Late)
 
 
 class Reporter:
@@ -63,17 +83,33 @@ class Reporter:
         self.core_layer = np.array([place[layer] for layer in mapping.core_layer], np.int64)
         self.pair_layer = np.array([place[layer] for layer in mapping.pair_layer], np.int64)
 
-    def profile(self, run: Run, times_us: npt.NDArray[Any] | None) -> Profile:
-        """The profile of a run. times_us: each sample's duration `[N]`, or None where the chip's is unknown."""
+    @cached_property
+    def links(self) -> Links:
+        """The links of the mesh that any pair of cores uses."""
+        return links_of(self.network.body.cores, self.mapping)
+
+    @property
+    def _frames(self) -> int:
+        """How many frames a run's sample has: each counts as a sample of the profile."""
+        return self.program.inputs[0].shape[0] if self.network.body.coding == "delta" else 1
+
+    def profile(self, run: Run, finer: Table[str, npt.NDArray[Any] | None]) -> Profile:
+        """The profile of a run. finer: level -> each step's duration `[N, steps]`, the last of which is the latency."""
         mapping, chip, network = self.mapping, self.chip, self.network
-        frames = self.program.inputs[0].shape[0] if network.body.coding == "delta" else 1
-        run = replace(run, totals=replace(run.totals, samples=run.totals.samples * frames))
-        times_us = None if times_us is None else times_us / frames
-        latency_us = None if times_us is None else float(times_us.mean())
+        run = replace(run, totals=replace(run.totals, samples=run.totals.samples * self._frames))
+        levels = {
+            level: self._latency(run, level, step_ns) for level, step_ns in {"simple": run.step_ns, **finer}.items()
+        }
+        latency = list(levels.values())[-1]
+        latency_us = None if chip.time.model == "async_event" else latency.value
         cores, layers = self._core_rows(run.totals), self._layer_rows(run.totals)
         number = max(1, len(cores))
         shares = np.full(len(cores), 1 / number)
         layer_shares = np.bincount(self.core_layer, minlength=len(layers)) / number
+        problems = (
+            *_saturated(run.saturation, network, chip),
+            *run.late.problems(mapping.core_layer, self.links, chip),
+        )
         by_core = spend(cores, shares, latency_us, mapping.chips, chip, self.prices)
         by_layer = spend(layers, layer_shares, latency_us, mapping.chips, chip, self.prices)
         core_energies = in_microjoules(by_core, len(cores))
@@ -83,12 +119,13 @@ class Reporter:
             network=self.program.network,
             batch=1,
             samples=run.totals.samples,
-            latency_us=_latency(times_us, run.totals, mapping, chip, _streams(network, frames)),
+            latency_us=latency,
+            levels=levels,
             energy_uj=to_energy(by_layer, layers, latency_us, chip, self.assumptions),
             memory_bytes=_memory_bytes(network, chip),
             steps=network.body.steps,
-            valid=not run.saturation[:, 0].any(),
-            problems=_problems(run.saturation, network, chip),
+            valid=not problems,
+            problems=problems,
             layers=tuple(
                 LayerProfile(layer, self.operators[layer], None, energy, _named(row))
                 for layer, energy, row in zip(
@@ -101,11 +138,33 @@ class Reporter:
                     network.body.cores, mapping.core_layer, core_energies, cores.tolist(), strict=True
                 )
             ),
-            links=link_traffic(network.body.cores, mapping, run.totals),
-            counts=_total_counts(run.totals, cores.sum(0).tolist()),
+            links=link_traffic(self.links, run.totals),
+            counts=_total_counts(run, cores.sum(0).tolist()),
             notes=(*network.body.uncounted, *self.assumptions),
             versions={"python": platform.python_version(), "numpy": np.__version__},
         )
+
+    def _latency(self, run: Run, level: str, step_ns: npt.NDArray[Any] | None) -> Figure:
+        """How long a sample takes at a level of timing, and what that leaves out."""
+        mapping, chip, samples = self.mapping, self.chip, run.totals.samples
+        if chip.time.model == "async_event":
+            return event_latency(len(self.layers), chip)
+        missing = untimed(run.totals.cores.sum(0), chip, mapping.tiles, mapping.chips)
+        unknown = f"what has no published time ({', '.join(missing)})"
+        without = [*left_out(level, chip, bool(mapping.pair_crossings.any())), *([unknown] if missing else [])]
+        note = "; ".join(("mean over samples", *_streams(self.network, self._frames)))
+        note += f"; without {' and '.join(without)}" if without else ""
+        if run.held_ns.get(level):
+            note += f"; senders stand still for {quantity.duration(run.held_ns[level] / samples / 1000)} in all"
+        if step_ns is None:
+            return Figure(None, "emulated", note=note)
+        source = "steps of a fixed length"
+        if tick_ns(chip) is None:
+            barrier = barrier_ns(mapping.tiles, chip, mapping.chips)
+            source = f"{_SOURCES[level]} and barrier ({barrier.value} ns) of each step"
+        elif missing:
+            note += "; whether all work fits into a tick cannot be told"
+        return Figure(float(step_ns.sum()) / samples / 1000, "emulated", source=f"{source}, {chip.name}", note=note)
 
     def _core_rows(self, totals: Totals) -> Rows:
         """Counts per sample, a row per core; messages injected from outside count where they arrive."""
@@ -155,32 +214,17 @@ def _named(row: list[float]) -> dict[str, float]:
     return counts
 
 
-def _total_counts(totals: Totals, row: list[float]) -> dict[str, float]:
+def _total_counts(run: Run, row: list[float]) -> dict[str, float]:
     """The whole chip's counts per sample. A message sent is received, dropped, or in flight when the last step ends."""
-    sent, received = (float(totals.pairs[:, column].sum()) / totals.samples for column in (SENT, RECEIVED))
+    totals = run.totals
+    sent, arrived = (float(totals.pairs[:, column].sum()) / totals.samples for column in (SENT, RECEIVED))
+    dropped = run.late.dropped / totals.samples
     return _named(row) | {
         "messages_sent": sent,
-        "messages_received": received,
-        "messages_dropped": 0.0,
-        "messages_in_flight": sent - received,
+        "messages_received": arrived - dropped,
+        "messages_dropped": dropped,
+        "messages_in_flight": sent - arrived,
     }
-
-
-def _latency(
-    times_us: npt.NDArray[Any] | None, totals: Totals, mapping: Mapping, chip: Chip, streams: tuple[str, ...]
-) -> Figure:
-    missing = untimed(totals.cores.sum(0), chip, mapping.tiles)
-    without = ["contention in the mesh", *([f"what has no published time ({', '.join(missing)})"] if missing else [])]
-    note = "; ".join(("mean over samples", *streams, f"without {' and '.join(without)}"))
-    if times_us is None:
-        return Figure(None, "emulated", note=note)
-    barrier = barrier_ns(mapping.tiles, chip)
-    return Figure(
-        float(times_us.mean()),
-        "emulated",
-        source=f"busiest core and barrier ({barrier.value} ns) of each step, {chip.name}",
-        note=note,
-    )
 
 
 def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
@@ -190,7 +234,7 @@ def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
     return {"synapses": sum(used) * word_bits // 8} if used and word_bits else {}
 
 
-def _problems(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:
+def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:
     numerics = chip.numerics
     bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
     knob = (

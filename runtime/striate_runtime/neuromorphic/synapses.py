@@ -17,93 +17,94 @@ import numpy.typing as npt
 
 from striate_runtime.neuromorphic.check import LARGEST, Network, neurons
 from striate_runtime.neuromorphic.layout import Place
+from striate_runtime.neuromorphic.plain import SHORTEST_ROW
 from striate_runtime.neuromorphic.tables import LANES, MAXIMA, ROWS, SINGLES, Synapses, concatenated
 from striate_runtime.program.neuromorphic import Projection
 
 Array = npt.NDArray[Any]
 
-_SHORTEST_ROW = 3
-"""Runs of fewer numbers are delivered one by one."""
+
+@dataclass(frozen=True)
+class Laid:
+    """Where a projection's tables start: `mode` is ROWS, SINGLES or MAXIMA; `channel` is -1 for no table of channels.
+
+    What the tables call a position has `channels` source neurons next to each other. Its phase is one of `phases`.
+    """
+
+    mode: int
+    position: int
+    channels: int
+    channel: int
+    phase: int
+    phases: int
 
 
 @dataclass
 class SynapseBuilder:
     """Collects the tables of one projection after another."""
 
-    base: list[Array] = field(default_factory=list[Array])
-    weight: list[Array] = field(default_factory=list[Array])
-    phase: list[Array] = field(default_factory=list[Array])
-    run: list[int] = field(default_factory=lambda: [0])
-    run_offset: list[int] = field(default_factory=list[int])
-    run_weight: list[int] = field(default_factory=list[int])
-    run_blocks: list[int] = field(default_factory=list[int])
+    positions: list[Array] = field(default_factory=list[Array])
+    channels: list[Array] = field(default_factory=list[Array])
+    phases: list[tuple[int, int, int, int]] = field(default_factory=list[tuple[int, int, int, int]])
+    blocks: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     weights: list[Array] = field(default_factory=list[Array])
     stored: int = 0
 
-    def add(self, network: Network, projection: Projection, source: Place, target: Place) -> int:
-        """Append the tables of one projection; gives its mode (ROWS, SINGLES, MAXIMA)."""
+    def add(self, network: Network, projection: Projection, source: Place, target: Place) -> Laid:
+        """Append the tables of one projection."""
         weights = network.weights_of(projection)
         if projection.kind == "dense":
-            mode = self._add_dense(weights, source, target)
+            laid = self._add_dense(weights, source, target)
         elif projection.kind == "conv2d":
-            mode = self._add_convolution(weights, projection, source, target)
+            laid = self._add_convolution(weights, projection, source, target)
+        elif projection.kind == "one_to_one" and source.population.shape[1:] != target.population.shape[1:]:
+            laid = self._add_renumbered(weights, source, target)
         else:
-            self._add_window(weights, projection, source, target)
-            mode = MAXIMA if target.population.reduce == "max" else SINGLES
+            laid = self._add_window(weights, projection, source, target)
         network.check(self.stored < LARGEST, f"projection '{projection.name}'", "has more weights than 31 bits number")
-        return mode
+        return laid
 
     def finish(self) -> Synapses:
         """The tables."""
         return Synapses(
-            base=concatenated(self.base, np.int32),
-            weight=concatenated(self.weight, np.int32),
-            phase=concatenated(self.phase, np.int32),
-            run=np.array(self.run, np.int32),
-            run_offset=np.array(self.run_offset, np.int32),
-            run_weight=np.array(self.run_weight, np.int32),
-            run_blocks=np.array(self.run_blocks, np.int32),
+            position=concatenated(self.positions, np.int32),
+            channel=concatenated(self.channels, np.int32),
+            phase=np.array(self.phases, np.int32).reshape(-1),
+            block=np.array(self.blocks, np.int32).reshape(-1),
             weights=concatenated([*self.weights, np.zeros(LANES, np.int16)], np.int16),
         )
 
-    def _add_dense(self, weights: Array, source: Place, target: Place) -> int:
+    def _add_dense(self, weights: Array, source: Place, target: Place) -> Laid:
         channels, height, width = target.population.shape
         row = width * channels
         padded = _padded(row)
-        rows = np.zeros((weights.shape[0], height, padded), np.int16)
-        rows[:, :, :row] = weights.reshape(-1, height, row)
         number = neurons(source.population)
-        start = self._store(rows)
-        self.base.append(np.full(number, target.accumulator_at(np.zeros(1, int), np.zeros(1, int))[0]))
-        self.weight.append(start + np.arange(number) * (height * padded))
-        self.phase.append(np.full(number, len(self.run) - 1))
-        self._add_phase([(y * target.row, y * padded, padded // LANES) for y in range(height)])
-        return ROWS
+        rows = np.zeros((number, height, padded), np.int16)
+        rows[:, :, :row] = weights.reshape(number, height, row)
+        runs = [(y * target.row, y * padded, padded) for y in range(height)]
+        phase = self._add_phase(self._store(rows), height * padded, runs)
+        base = target.accumulator_at(np.zeros(1, int), np.zeros(1, int))
+        return self._lay(_mode(target, ROWS), base, np.array([phase]), number)
 
-    def _add_window(self, weights: Array, projection: Projection, source: Place, target: Place) -> None:
+    def _add_window(self, weights: Array, projection: Projection, source: Place, target: Place) -> Laid:
         channels, height, width = source.population.shape
         start = self._store(weights)
-        if projection.kind == "one_to_one" and source.population.shape[1:] != target.population.shape[1:]:
-            self._add_renumbered(start + np.arange(neurons(source.population)) % channels, source, target)
-            return
         y, x, phases = self._phases(projection, height, width)
-        base = target.accumulator_at(y, x)[:, None] + np.arange(channels) + projection.channel_offset
-        self.base.append(base.reshape(-1))
-        self.weight.append(np.tile(start + np.arange(channels), height * width))
-        self.phase.append(np.repeat(len(self.run) - 1 + phases.index, channels))
+        first = len(self.phases)
         for taps in phases.taps:
-            self._add_phase([(_offset(tap, target), 0, 1) for tap in taps])
+            self._add_phase(start, 1, [(_offset(tap, target), 0, 1) for tap in taps])
+        own = np.arange(channels) + projection.channel_offset
+        return self._lay(_mode(target, SINGLES), target.accumulator_at(y, x), first + phases.index, channels, own)
 
-    def _add_renumbered(self, weight: Array, source: Place, target: Place) -> None:
+    def _add_renumbered(self, weights: Array, source: Place, target: Place) -> Laid:
+        """Neuron i to neuron i where images differ: each is a position of its own."""
         channels, _, width = target.population.shape
-        number = np.arange(neurons(source.population))
+        number, start = np.arange(neurons(source.population)), self._store(weights)
         y, x, c = number // (width * channels), number // channels % width, number % channels
-        self.base.append(target.accumulator_at(y, x) + c)
-        self.weight.append(weight)
-        self.phase.append(np.full(number.size, len(self.run) - 1))
-        self._add_phase([(0, 0, 1)])
+        phases = np.array([self._add_phase(start + i, 0, [(0, 0, 1)]) for i in range(len(weights))])
+        return self._lay(_mode(target, SINGLES), target.accumulator_at(y, x) + c, phases[number % len(weights)], 1)
 
-    def _add_convolution(self, weights: Array, projection: Projection, source: Place, target: Place) -> int:
+    def _add_convolution(self, weights: Array, projection: Projection, source: Place, target: Place) -> Laid:
         channels, height, width = source.population.shape
         per_group = target.population.shape[0] // projection.groups
         group, within = np.divmod(np.arange(channels), weights.shape[2])
@@ -113,10 +114,9 @@ class SynapseBuilder:
         )
         y, x, phases = self._phases(projection, height, width)
         joined = projection.groups == 1 and phases.adjacent
-        base = target.accumulator_at(y, x)[:, None] + (group * per_group)[None, :]
-        start = np.zeros((len(phases.taps), channels), np.int64)
+        start: list[tuple[int, int]] = []
         rows_of: list[list[list[_Tap]]] = []
-        for index, taps in enumerate(phases.taps):
+        for taps in phases.taps:
             rows = _rows(taps) if joined else [[tap] for tap in taps]
             rows_of.append(rows)
             width_of = [_padded(len(row) * per_group) for row in rows]
@@ -126,24 +126,23 @@ class SynapseBuilder:
                 values = own[[tap.ky for tap in row], [tap.kx for tap in row]]  # [taps, channels, per_group]
                 packed[:, at : at + len(row) * per_group] = values.transpose(1, 0, 2).reshape(channels, -1)
                 at += extent
-            start[index] = self._store(packed) + np.arange(channels) * packed.shape[1]
-        self.base.append(base.reshape(-1))
-        self.weight.append(start[phases.index].reshape(-1))
-        self.phase.append(np.repeat(len(self.run) - 1 + phases.index, channels))
-        singles = max((len(row) for rows in rows_of for row in rows), default=1) * per_group < _SHORTEST_ROW
-        for rows in rows_of:
+            start.append((self._store(packed), packed.shape[1]))
+        singles = max((len(row) for rows in rows_of for row in rows), default=1) * per_group < SHORTEST_ROW
+        first_phase = len(self.phases)
+        for rows, (weight, of_a_channel) in zip(rows_of, start, strict=True):
             runs: list[tuple[int, int, int]] = []
             at = 0
             for row in rows:
-                extent = _padded(len(row) * per_group)
-                first = _offset(row[0], target)
+                extent, first = _padded(len(row) * per_group), _offset(row[0], target)
                 if singles:
                     runs += [(first + i, at + i, 1) for i in range(len(row) * per_group)]
                 else:
-                    runs.append((first, at, extent // LANES))
+                    runs.append((first, at, extent))
                 at += extent
-            self._add_phase(runs)
-        return SINGLES if singles else ROWS
+            self._add_phase(weight, of_a_channel, runs)
+        mode, base = _mode(target, SINGLES if singles else ROWS), target.accumulator_at(y, x)
+        shifts = group * per_group if projection.groups > 1 else None
+        return self._lay(mode, base, first_phase + phases.index, channels, shifts)
 
     def _phases(self, projection: Projection, height: int, width: int) -> tuple[Array, Array, _Phases]:
         """For each source position `[H * W]`: the target position that offsets count from (y, x), and its phase."""
@@ -159,12 +158,26 @@ class SynapseBuilder:
                 taps.append([_Tap(ky, kx, oy, ox) for ky, oy in rows for kx, ox in columns])
         return (y + top) // sy, (x + left) // sx, _Phases(phase, taps)
 
-    def _add_phase(self, runs: list[tuple[int, int, int]]) -> None:
-        for offset, weight, blocks in runs:
-            self.run_offset.append(offset)
-            self.run_weight.append(weight)
-            self.run_blocks.append(blocks)
-        self.run.append(len(self.run_offset))
+    def _add_phase(self, weight: int, of_a_channel: int, runs: list[tuple[int, int, int]]) -> int:
+        """Cut runs (distance from the base, from the channel's first weight, length) into blocks; the phase's number.
+
+        weight: the first of channel 0; each further channel's is `of_a_channel` after it.
+        """
+        first = len(self.blocks)
+        for offset, skipped, length in runs:
+            self.blocks += [(offset + skip, skipped + skip) for skip in range(0, length, LANES)]
+        self.phases.append((weight, of_a_channel, first, len(self.blocks)))
+        return len(self.phases) - 1
+
+    def _lay(self, mode: int, base: Array, phase: Array, channels: int, shifts: Array | None = None) -> Laid:
+        """Append each position's base and phase, and how far from the base each channel starts."""
+        position = sum(len(part) for part in self.positions) // 2
+        channel = -1 if shifts is None else sum(len(part) for part in self.channels)
+        self.positions.append(np.stack([base, phase], 1).reshape(-1))
+        if shifts is not None:
+            self.channels.append(shifts)
+        first, last = int(phase.min()), int(phase.max())
+        return Laid(mode, position, channels, channel, first, last - first + 1)
 
     def _store(self, weights: Array) -> int:
         start = self.stored
@@ -207,3 +220,7 @@ def _offset(tap: _Tap, target: Place) -> int:
 
 def _padded(length: int) -> int:
     return -(-length // LANES) * LANES
+
+
+def _mode(target: Place, mode: int) -> int:
+    return MAXIMA if target.population.reduce == "max" else mode

@@ -26,6 +26,12 @@ KINDS = {
 }
 """By kind of population; under the coding delta an input is `INPUT_CHANGES`."""
 
+PIECE = 512
+"""Events sorted by phase at a time: few enough to stay in the first level of cache."""
+
+READY = 3
+"""Numbers of each: base, first weight, payload."""
+
 ROWS, SINGLES, MAXIMA = range(3)
 """How a projection delivers: whole runs of accumulators, single accumulators, or the maximum into single ones."""
 
@@ -42,6 +48,10 @@ class Populations(NamedTuple):
     high: I64
     reset_interval: I32
     reset_offset: I32
+    plain: I32
+    """1 for those of plain.py, whose accumulators are `State.sums`."""
+    still: I32
+    """1 where such neurons have no bias."""
     subtracts: I64
     """-1 where a spike takes the threshold off, 0 where it leaves 0: a mask of what is above the threshold."""
     refractory: I64
@@ -84,7 +94,7 @@ class Parameters(NamedTuple):
 
 
 class Projections(NamedTuple):
-    """One entry per projection; `table` and `entry` are where its per-neuron tables start.
+    """One entry per projection. `position`, `channels` and `channel` are as in `synapses.Laid`, `entry` of accounts.
 
     `rescale` is where its multipliers and shifts start, one for each of `rescales` channels of the source, 0 for none.
     """
@@ -95,32 +105,45 @@ class Projections(NamedTuple):
     mode: I32
     rescale: I32
     rescales: I32
+    unit: I32
+    """1 where every payload is 1, so that nothing need be multiplied."""
     multiplier: I64
     shift: I64
-    table: I64
+    position: I64
+    channels: I64
+    channel: I64
+    phase: I64
+    phases: I64
     entry: I64
     pair: I32
     """The pairs of projection j are `pair[j] : pair[j + 1]`."""
 
 
 class Synapses(NamedTuple):
-    """What one event of a source neuron does: from `base`, the runs of its `phase`, with weights from `weight`."""
+    """What one event does: from its position's base, its phase's blocks, with the weights of its channel."""
 
-    base: I32
-    weight: I32
+    position: I32
+    """Base and phase of each position of each projection's source."""
+    channel: I32
+    """How far from the base each channel starts, for projections in which they do not all start there."""
     phase: I32
-    run: I32
-    """The runs of phase f are `run[f] : run[f + 1]`."""
-    run_offset: I32
-    run_weight: I32
-    run_blocks: I32
+    """First weight of channel 0, from one channel's to the next's, first block, last block + 1."""
+    block: I32
+    """LANES accumulators (one, if they come one by one): distance from the base, distance from the first weight."""
     weights: npt.NDArray[np.int16]
 
 
 class Accounts(NamedTuple):
-    """What one event of neuron n costs: entries (pair, synaptic operations, words) `first[n] : first[n + 1]`."""
+    """What events cost. Source neurons that reach the same cores and follow each other are a span.
 
-    first: I64
+    Each has, for each of its span's pairs of cores, the synaptic operations and the words of one event.
+    """
+
+    span_of: I32
+    """For each projection and source neuron: its span."""
+    span: I32
+    """First neuron of the source, last + 1, first of its `span_pair`, how many, and the first neuron's entries."""
+    span_pair: I32
     entries: I32
     pair_source: I32
     pair_target: I32
@@ -155,6 +178,11 @@ class State(NamedTuple):
     """
 
     accumulator: I32
+    sums: npt.NDArray[np.int16]
+    """The accumulators of plain neurons, twice: what arrives in even steps, then what arrives in odd ones."""
+    ready: I32
+    """Events of a piece by phase, READY numbers each, about to be added."""
+    ready_count: I64
     potential: I32
     current: I32
     spike_count: I32
@@ -167,12 +195,16 @@ class State(NamedTuple):
     """1 where something has arrived since the population last fired."""
 
 
-def new_state(tables: Tables, accumulators: int) -> State:
+def new_state(tables: Tables, accumulators: int, sums: int) -> State:
     """Room for one sample."""
     neurons = len(tables.initial) - LANES
+    phases = int(tables.projections.phases.max(initial=1))
     slots = int(tables.projections.delay.max(initial=1)) + 1
     return State(
         accumulator=np.zeros(accumulators, np.int32),
+        sums=np.zeros(2 * sums, np.int16),
+        ready=np.zeros(phases * PIECE * READY, np.int32),
+        ready_count=np.zeros(phases, np.int64),
         potential=np.zeros(neurons + LANES, np.int32),
         current=np.zeros(neurons + LANES, np.int32),
         spike_count=np.zeros(neurons + LANES, np.int32),

@@ -1,8 +1,8 @@
-"""How long a step takes: a pure function of counts and the chip's description.
+"""How long a step takes at the level `simple`: a pure function of counts and the chip's description.
 
 A core works through its neurons (updates, spikes, messages sent) and through its arriving messages (synaptic
-operations, words read); the step lasts as long as the busiest core and the barrier after it. Contention in the mesh is
-not modelled.
+operations, words read). A step lasts as long as the busiest core or the heaviest link, and the barrier after it; on a
+chip with ticks it lasts a tick. Where messages wait for each other is what the levels of levels.py add.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, Quantity
+from striate_runtime.neuromorphic.barrier import barrier_ns, untimed_between_chips
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     EVENTS_OUT,
@@ -24,6 +25,7 @@ from striate_runtime.neuromorphic.counts import (
     WORDS,
     Counts,
 )
+from striate_runtime.profile import Figure
 
 Times = npt.NDArray[Any]
 
@@ -39,47 +41,93 @@ MESSAGE_TERMS = (
 NEURON_TERMS = ((ACTIVE, "neuron_update"), (EVENTS_OUT, "spike_out"), (MESSAGES_OUT, "axon_out"))
 """What neurons cost a core besides `neuron_access` at every update."""
 
+_NS_PER_MS = 1e6
 
-def step_times_ns(counts: Counts, updates: Counts, tiles: int, chip: Chip) -> Times | None:
-    """Each step in ns `[N, steps]`, from counts `[N, steps, cores, COLUMNS]` and updates `[N, steps, cores]`.
+
+def core_times_ns(counts: Counts, updates: Counts, chip: Chip) -> Times | None:
+    """How long each core works `[N, steps, cores]`, from counts `[N, steps, cores, COLUMNS]` and updates.
 
     None where the chip's description has no figure for any kind of work.
     """
-    if not _known(chip):
+    if not is_timed(chip):
         return None
-    messages = _work(counts, MESSAGE_TERMS, chip)
-    neurons = _work(counts, NEURON_TERMS, chip) + updates * (_latency(chip, "neuron_access").value or 0.0)
-    cores = np.maximum(messages, neurons) if chip.time.overlap == "max" else messages + neurons
-    return cores.max(axis=2, initial=0.0) + (barrier_ns(tiles, chip).value or 0.0)
+    messages = message_times_ns(counts, chip)
+    neurons = _work(counts, NEURON_TERMS, chip) + updates * latency_ns(chip, "neuron_access")
+    return messages + neurons if chip.time.overlap == "sum" else np.maximum(messages, neurons)
 
 
-def barrier_ns(tiles: int, chip: Chip) -> Quantity:
-    """The barrier among that many used routers: the next larger entry of the chip's table, or its last."""
-    points = sorted(chip.time.barrier, key=lambda point: point.tiles)
-    fitting = [point for point in points if point.tiles >= tiles]
-    return (fitting[0] if fitting else points[-1]).latency_ns
+def message_times_ns(counts: Counts, chip: Chip) -> Times:
+    """How long each core works on what arrives `[N, steps, cores]`."""
+    return _work(counts, MESSAGE_TERMS, chip)
 
 
-def untimed(counts: Counts, chip: Chip, tiles: int) -> tuple[str, ...]:
+def link_time_ns(chip: Chip) -> float | None:
+    """How long a link is taken by one message: none carries more than its router's published rate."""
+    rate = chip.topology.tile_gspikes_per_s
+    return None if rate is None or not rate.value else 1 / rate.value
+
+
+def step_times_ns(cores: Times | None, links: Times | None, tiles: int, chip: Chip, chips: int = 1) -> Times | None:
+    """Each step `[N, steps]`, from how long each core works `[N, steps, cores]` and each link `[N, steps, links]`."""
+    if cores is None or chip.time.model == "async_event":
+        return None
+    if chip.time.model == "fixed_tick":
+        return np.full(cores.shape[:2], tick_ns(chip))
+    busiest = cores.max(axis=2, initial=0.0)
+    if links is not None:
+        busiest = np.maximum(busiest, links.max(axis=2, initial=0.0))
+    return busiest + (barrier_ns(tiles, chip, chips).value or 0.0)
+
+
+def tick_ns(chip: Chip) -> float | None:
+    """How long a step lasts where all last alike; None where they do not, or where that is unpublished."""
+    tick = chip.time.tick_ms
+    return None if tick is None or tick.value is None else tick.value * _NS_PER_MS
+
+
+def event_latency(layers: int, chip: Chip) -> Figure:
+    """An event's way through so many layers of a chip without steps; the ways through one and through all are known.
+
+    How long a sample takes is up to its events: they are worked on as they come.
+    """
+    one, most = chip.time.event_one_layer_latency_us, chip.time.event_all_layers_latency_us
+    low, high = (figure.value if figure else None for figure in (one, most))
+    cores = sum(group.count.value or 0 for group in chip.core_classes)
+    value = low if layers == 1 else high if layers == cores else None
+    note = (
+        f"an event's way through {layers} layer{'s' if layers > 1 else ''}, published for 1 and for {cores}; how many"
+        " events a core works on in a second is not published, so that overload is not noticed"
+    )
+    return Figure(value, "emulated", one.source if one else "", low, high, note)
+
+
+def untimed(counts: Counts, chip: Chip, tiles: int, chips: int = 1) -> tuple[str, ...]:
     """Work that was done but that no published time exists for. `counts` is a row of totals `[COLUMNS]`."""
     terms = [(name, counts[column]) for column, name in (*MESSAGE_TERMS, *NEURON_TERMS)]
     missing = [name for name, count in [*terms, ("neuron_access", 1)] if count and _latency(chip, name).value is None]
-    barrier = ["barrier"] if barrier_ns(tiles, chip).value is None else []
-    return tuple(name.replace("_", " ") for name in [*missing, *barrier])
+    barrier = ["barrier"] if chip.time.barrier and barrier_ns(tiles, chip, chips).value is None else []
+    return (*(name.replace("_", " ") for name in [*missing, *barrier]), *untimed_between_chips(chip, chips))
+
+
+def is_timed(chip: Chip) -> bool:
+    """Whether the description says how long any kind of work takes, or that every step takes a tick."""
+    names = [name for _, name in (*MESSAGE_TERMS, *NEURON_TERMS)]
+    return tick_ns(chip) is not None or any(
+        _latency(chip, name).value is not None for name in [*names, "neuron_access"]
+    )
+
+
+def latency_ns(chip: Chip, name: str) -> float:
+    """The time of one of the costs, 0 where it is unpublished (`untimed` names it then)."""
+    return _latency(chip, name).value or 0.0
 
 
 def _work(counts: Counts, terms: tuple[tuple[int, str], ...], chip: Chip) -> Times:
-    total = np.zeros(counts.shape[:3])
+    total = np.zeros(counts.shape[:-1])
     for column, name in terms:
-        latency_ns = _latency(chip, name).value
-        if latency_ns:
-            total += counts[..., column] * latency_ns
+        if latency_ns(chip, name):
+            total += counts[..., column] * latency_ns(chip, name)
     return total
-
-
-def _known(chip: Chip) -> bool:
-    names = [name for _, name in (*MESSAGE_TERMS, *NEURON_TERMS)]
-    return any(_latency(chip, name).value is not None for name in [*names, "neuron_access"])
 
 
 def _latency(chip: Chip, name: str) -> Quantity:

@@ -44,7 +44,7 @@ def make_room(built: Built, steps: int) -> tuple[Built, State]:
         spike_count_start=np.full_like(populations.neuron, -1),
     )
     tables = built.tables._replace(populations=states)
-    state = new_state(tables, built.accumulators)
+    state = new_state(tables, built.accumulators, built.sums)
     slots = max(steps, len(state.event_count))
     return replace(built, tables=tables, outputs=number * (1 + built.tables.native)), state._replace(
         event_neuron=np.zeros(slots * number, np.int32),

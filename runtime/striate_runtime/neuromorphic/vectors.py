@@ -24,11 +24,33 @@ _BIT, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 16, 32, 64))
 _MASK_BITS = ir.IntType(LANES)
 
 
-def add_block(builder: Value, accumulator: Value, at: Value, weights: Value, first: Value, payload: Value) -> None:
-    """accumulator[at + i] += weights[first + i] * payload."""
-    row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
-    product = builder.mul(row, _splat(builder, builder.trunc(payload, _I32)))
-    _store(builder, accumulator, at, builder.add(_load(builder, accumulator, at, _I32), product))
+def add_blocks(builder: Value, accumulator: Value, at: Value, weights: Value, *rest: Value) -> None:
+    """accumulator[at + i] += sum over n of weights[first[n] + i] * payload[n]. rest: each first, then each payload."""
+    firsts, payloads = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+    total = _load(builder, accumulator, at, _I32)
+    for first, payload in zip(firsts, payloads, strict=True):
+        row = builder.sext(_load(builder, weights, first, _I16), _vector(_I32))
+        total = builder.add(total, builder.mul(row, _splat(builder, builder.trunc(payload, _I32))))
+    _store(builder, accumulator, at, total)
+
+
+def add_unit_blocks(builder: Value, accumulator: Value, at: Value, weights: Value, *firsts: Value) -> None:
+    """accumulator[at + i] += sum over n of weights[first[n] + i], for accumulators of 32 or 16 bits."""
+    element = accumulator.type.pointee
+    total = _load(builder, accumulator, at, element)
+    for first in firsts:
+        row = _load(builder, weights, first, _I16)
+        total = builder.add(total, row if element == _I16 else builder.sext(row, _vector(element)))
+    builder.store(total, _pointer(builder, accumulator, at, element), align=element.width // 8)
+
+
+def take_block(builder: Value, given: Value, at: Value, potential: Value, neuron: Value, number: Value) -> Value:
+    """potential = given, which is sent where it is not 0. Gives masks: sends, and the same again."""
+    valid = _first_lanes(builder, number)
+    value, before = _load(builder, given, at, _I32), _load(builder, potential, neuron, _I32)
+    _store(builder, potential, neuron, builder.select(valid, value, before))
+    sends = builder.and_(builder.icmp_signed("!=", value, _zeros(_I32)), valid)
+    return _masks(builder, sends, sends)
 
 
 def integrate_block(
@@ -198,6 +220,53 @@ def leak_block(
     return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
 
 
+def plain_block(
+    builder: Value,
+    sums: Value,
+    at: Value,
+    before: Value,
+    potential: Value,
+    neuron: Value,
+    bias: Value,
+    threshold: Value,
+    parameter: Value,
+    number: Value | None = None,
+) -> Value:
+    """v = clip(v + (sums[at + i] << 6) + bias); those with v > threshold fire, and their v becomes 0.
+
+    sums[before + i], the sums of the step before, become 0. Without `number`, all lanes are neurons. Gives masks:
+    fired, u or v changed, v was clipped. |v| < 2^23, |sum << 6| <= 2^21 and |bias| < 2^19 add up to less than 2^24.
+    """
+    valid = ir.Constant(_vector(_BIT), [1] * LANES) if number is None else _first_lanes(builder, number)
+    given, old = _load(builder, sums, at, _I16), _load(builder, sums, before, _I16)
+    v = _load(builder, potential, neuron, _I32)
+    u = builder.shl(builder.sext(given, _vector(_I32)), _constant(SUM_SHIFT))
+    driven = builder.add(builder.add(v, u), _load(builder, bias, parameter, _I32))
+    most, least = _constant((1 << (STATE_BITS - 1)) - 1), _constant(1 - (1 << (STATE_BITS - 1)))
+    clipped = builder.select(builder.icmp_signed("<", driven, least), least, driven)
+    clipped = builder.select(builder.icmp_signed(">", clipped, most), most, clipped)
+    fires = builder.and_(builder.icmp_signed(">", clipped, _load(builder, threshold, parameter, _I32)), valid)
+    after = builder.select(fires, _zeros(_I32), clipped)
+    _store(builder, potential, neuron, builder.select(valid, after, v))
+    kept = builder.select(valid, _zeros(_I16), old)
+    builder.store(kept, _pointer(builder, sums, before, _I16), align=2)
+    changed = builder.or_(builder.icmp_signed("!=", given, old), builder.icmp_signed("!=", after, v))
+    beyond = builder.icmp_signed("!=", clipped, driven)
+    return _masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
+
+
+def nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
+    """Whether LANES sums and those of the step before are all 0."""
+    return _all_zero(builder, builder.or_(_load(builder, sums, at, _I16), _load(builder, sums, before, _I16)), 1)
+
+
+def far_nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
+    """The same for four times as many."""
+    four = ir.VectorType(_I16, 4 * LANES).as_pointer()
+    given, old = (builder.load(builder.bitcast(builder.gep(sums, [place]), four), align=2) for place in (at, before))
+    return _all_zero(builder, builder.or_(given, old), 4)
+
+
 def rest_block(builder: Value, *operands: Value) -> Value:
     """As `leak_block`, with two operands more: `resting` (by neuron) and `refractory`.
 
@@ -240,12 +309,21 @@ def _kept(builder: Value, state: Value, kept: Value) -> Value:
     return builder.ashr(builder.add(product, up), ir.Constant(_vector(_I64), [12] * LANES))
 
 
+def _all_zero(builder: Value, value: Value, blocks: int) -> Value:
+    bits = ir.IntType(16 * LANES * blocks)
+    return builder.icmp_unsigned("==", builder.bitcast(value, bits), bits(0))
+
+
 def _vector(element: ir.IntType) -> ir.VectorType:
     return ir.VectorType(element, LANES)
 
 
 def _zeros(element: ir.IntType) -> Value:
     return ir.Constant(_vector(element), [0] * LANES)
+
+
+def _constant(number: int) -> Value:
+    return ir.Constant(_vector(_I32), [number] * LANES)
 
 
 def _splat(builder: Value, scalar: Value) -> Value:

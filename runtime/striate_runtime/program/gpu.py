@@ -8,6 +8,8 @@ buffer are counted by i32, so a batch is small enough where `elements * batch` o
 A port's buffer has the port's own type and lies channels last, as every buffer does: the host moves the axis, and the
 first and last launches change the type. The buffers of ports are kept from end to end, so that a replay without new
 inputs gives the same outputs.
+
+A network with time runs for `steps` steps: what is needed in each of them is `[N, steps, H, W, C]`, in ports too.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import msgspec
 class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A place for activations in the arena. `offset` and `bytes` are per sample and multiples of 256.
 
-    `order` is the tensor's dimensions from the outermost in memory to the innermost; empty for channels last.
+    `order` is the tensor's dimensions from the outermost in memory to the innermost; empty for channels last. With
+    `over_time`, the first dimension of `shape` is the steps, and `order` leaves it out; `holds` says what a trace of a
+    network with time calls its numbers.
     """
 
     name: str
@@ -29,13 +33,15 @@ class Buffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset: int
     bytes: int
     order: tuple[int, ...] = ()
+    over_time: bool = False
+    holds: Literal["values", "spikes", "potentials"] = "values"
 
 
 class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kernel parameter: a pointer to a buffer or an array of the program, or the number of rows as an i32."""
+    """One kernel parameter: a pointer to a buffer or an array of the program, the number of rows, or the step."""
 
     name: str
-    kind: Literal["buffer", "array", "rows"]
+    kind: Literal["buffer", "array", "rows", "step"]
     ref: str = ""
 
 
@@ -73,7 +79,9 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Costs are for one sample except `weight_bytes`, which are read once for a batch. `operations` are all arithmetic but
     the multiply-accumulates. `bytes_read` leaves the weights out.
-    `arguments` are the kernel's non-constant parameters in its order.
+    `arguments` are the kernel's non-constant parameters in its order. Launches that follow each other with one `loop`
+    number, not 0, are a loop: all of them are started for step 0, then all for step 1, ..., and costs are those of all
+    steps. `keeps_state` says whether neurons run in it.
     """
 
     layer: str
@@ -87,12 +95,15 @@ class Launch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes_read: int
     bytes_written: int
     weight_bytes: int
+    loop: int = 0
+    keeps_state: bool = False
 
 
 class GpuBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole launch list. `inputs` and `outputs` map port names to buffers.
 
-    `arena_bytes` is per sample, with reuse; `arena_bytes_without_reuse` is what it would be without.
+    `arena_bytes` is per sample, with reuse; `arena_bytes_without_reuse` is what it would be without. `steps` are those
+    of a network with time, else None.
     """
 
     precision: Literal["f16", "f32", "i8"]
@@ -104,3 +115,4 @@ class GpuBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: dict[str, str]
     launches: tuple[Launch, ...]
     versions: dict[str, str]
+    steps: int | None = None

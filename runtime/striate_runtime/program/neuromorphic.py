@@ -83,7 +83,8 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `multiplier` and `shift` (i32 `[1]`, or `[C]` by channel of the source), where given, rescale a payload on arrival:
     (x * multiplier + (1 << (shift - 1))) >> shift. The weights of a `conv2d` are already the source's slice of the
     input channels (concatenation): its `groups` are of the source's channels and all of the target's.
-    `padding` is (left, right, top, bottom). `delay` is in steps.
+    `padding` is (left, right, top, bottom). `delay` is in steps. Where `channels` (half-open) are named, only those
+    of the source have synapses, and the weights of a `conv2d` or `dense` are of them alone.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shift: str | None = None
     channel_offset: int = 0
     delay: int = 1
+    channels: tuple[int, int] | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

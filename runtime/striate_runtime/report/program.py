@@ -1,15 +1,14 @@
-"""What a compiled program holds, as text: its size, its memory plan, its mapping onto cores."""
+"""What a compiled program holds, as text: its size, its memory plan."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import msgspec
 
 from striate_runtime.program import Program
 from striate_runtime.program.gpu import GpuBody
-from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
+from striate_runtime.program.neuromorphic import NeuromorphicBody
 
 
 def summary(program: Program) -> dict[str, int]:
@@ -17,7 +16,8 @@ def summary(program: Program) -> dict[str, int]:
     if program.target == "gpu":
         body = msgspec.convert(program.body, GpuBody)
         return {
-            "launches": len(body.launches),
+            **({} if body.steps is None else {"steps": body.steps}),
+            "launches": sum(body.steps or 1 if launch.loop else 1 for launch in body.launches),
             "weight_bytes": sum(array.nbytes for array in program.arrays.values()),
             "arena_bytes_per_sample": body.arena_bytes,
             "arena_bytes_without_reuse": body.arena_bytes_without_reuse,
@@ -47,38 +47,6 @@ def plan_text(program: Program) -> str:
     for launch in body.launches:
         kernel = launch.candidates[0].kernel
         nodes = ", ".join(launch.nodes)
-        lines.append(f"{launch.layer:<28} {kernel:<18} {launch.rows_per_sample:>9,} {launch.macs:>14,} {nodes}")
+        again = f" ({body.steps} times, loop {launch.loop})" if launch.loop else ""
+        lines.append(f"{launch.layer:<28} {kernel:<18} {launch.rows_per_sample:>9,} {launch.macs:>14,} {nodes}{again}")
     return "\n".join(lines) + "\n"
-
-
-def mapping_text(program: Program) -> str:
-    """A chip program's cores: layer, block, place, and every resource as used / limit / %, the fullest marked `*`."""
-    if program.target == "gpu":
-        return f"{program.machine} has no cores to map to: 'plan' shows its memory\n"
-    body = msgspec.convert(program.body, NeuromorphicBody)
-    layers = {population.name: population.layer for population in body.populations}
-    head = f"{'core':>4} {'chip':>4} {'x,y':>7} {'layer':<20} {'channels':>10} {'rows':>8} {'columns':>8}"
-    lines = [f"{head}  uses (* is the fullest)"]
-    for core in body.cores:
-        channels, rows, columns = (f"{low}..{high - 1}" for low, high in (core.channels, core.rows, core.columns))
-        place, layer = f"{core.x},{core.y}", layers[core.population]
-        block = f"{core.index:>4} {core.chip:>4} {place:>7} {layer:<20} {channels:>10} {rows:>8} {columns:>8}"
-        lines.append(f"{block}  {_uses(core)}")
-    per_layer = Counter(layers[core.population] for core in body.cores)
-    lines.append(f"{len(body.cores)} cores: " + ", ".join(f"{layer} {count}" for layer, count in per_layer.items()))
-    return "\n".join(lines) + "\n"
-
-
-def _uses(core: Core) -> str:
-    fullest = max(core.usage, key=_fullness, default=None)
-    return " · ".join(f"{'*' if usage is fullest else ''}{_use(usage)}" for usage in core.usage)
-
-
-def _use(usage: Usage) -> str:
-    if usage.limit is None:
-        return f"{usage.resource} {usage.used:,} (limit not published)"
-    return f"{usage.resource} {usage.used:,}/{usage.limit:,} {_fullness(usage):.0%}"
-
-
-def _fullness(usage: Usage) -> float:
-    return usage.used / usage.limit if usage.limit else 0.0

@@ -27,9 +27,11 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 def profile_table(profile: Profile) -> RenderableType:
     """One profile in full: the figures, then a row per layer."""
     head = Table(show_header=False, box=None)
-    for name, figure in (("latency", profile.latency_us), ("energy", profile.energy_uj.total)):
-        show = quantity.duration if name == "latency" else quantity.energy
-        head.add_row(name, show(figure.value), figure.basis, figure.note)
+    latency, total = profile.latency_us, profile.energy_uj.total
+    head.add_row("latency", quantity.duration(latency.value), latency.basis, latency.note)
+    for level, figure in profile.levels.items() if len(profile.levels) > 1 else ():
+        head.add_row(f"  timing {level}", quantity.duration(figure.value), figure.basis, figure.note)
+    head.add_row("energy", quantity.energy(total.value), total.basis, total.note)
     for part, figure in profile.energy_uj.stack.items():
         head.add_row(f"  {part}", quantity.energy(figure.value), figure.basis, figure.source)
     for name, value in profile.memory_bytes.items():
@@ -96,7 +98,10 @@ def _cells(result: Result) -> tuple[RenderableType, ...]:
     latency = quantity.duration(profile.latency_us.value)
     if profile.latency_us.high is not None:
         latency += f" to\n{quantity.duration(profile.latency_us.high)}"
-    latency += f"\n{profile.steps} steps" if profile.steps else f"\nbatch {profile.batch}"
+    latency += f"\nbatch {profile.batch}" if profile.batch > 1 or not profile.steps else ""
+    latency += f"\n{profile.steps} steps" if profile.steps else ""
+    if len(profile.levels) > 1:
+        latency += f"\ntiming {list(profile.levels)[-1]}"
     name = Text(profile.machine)
     if not profile.valid:
         name.append("\nNOT VALID", style="bold red")

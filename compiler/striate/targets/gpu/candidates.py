@@ -6,10 +6,14 @@ Chosen from shapes alone. The default has 4 warps: Triton has miscompiled gather
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 MULTIPROCESSORS = 132
 """On an H100: fewer tiles than this leave some of it idle, so that smaller tiles are tried."""
+
+MOST_NUMBERS_WITH_STATE = 16
+"""Of a result, for each thread, whose neurons' states are in registers too: twice as many have spilled."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,29 @@ def matrix_tiles(rows: int, columns: int, steps_of: int, dtype: str) -> tuple[Ti
         shapes += [(128, narrow, 4, 3)] + ([(128, 128, 8, 3)] if widest == 128 else [])
     unique = list(dict.fromkeys(shapes))
     return tuple(Tile({"BM": m, "BN": n, "BK": depth}, warps, stages) for m, n, warps, stages in unique)
+
+
+def smaller_tiles(tiles: Sequence[Tile]) -> tuple[Tile, ...]:
+    """Those of a kernel that holds neurons' states in registers, two or three numbers for each of the result's.
+
+    The default keeps its warps and is narrower; the others have more warps first. The step of the sum stays, since
+    weights are packed for it.
+    """
+    smaller = [
+        _narrowed(tiles[0]),
+        *(_narrowed(replace(tile, num_warps=8) if _is_wide(tile) else tile) for tile in tiles),
+    ]
+    return tuple({(tile.num_warps, *tile.sizes.values()): tile for tile in smaller}.values())
+
+
+def _narrowed(tile: Tile) -> Tile:
+    if not _is_wide(tile):
+        return tile
+    return _narrowed(replace(tile, sizes={**tile.sizes, "BN": tile.sizes["BN"] // 2}))
+
+
+def _is_wide(tile: Tile) -> bool:
+    return tile.sizes["BM"] * tile.sizes["BN"] > MOST_NUMBERS_WITH_STATE * 32 * tile.num_warps
 
 
 def image_tiles(rows: int, channels: int) -> tuple[Tile, ...]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph
 from striate.targets.gpu.emission import Precision
 from striate.targets.gpu.lower import Lowered, lower
@@ -33,6 +34,7 @@ def compile_for_gpu(
     hardware_text: str,
     machine: str,
     default_batch: int = 1,
+    steps: int | None = None,
     build: bool = True,
     cache: Path | None = None,
     jobs: int | None = None,
@@ -40,10 +42,11 @@ def compile_for_gpu(
 ) -> Program:
     """The program of a graph: `f16` and `f32` take the float graph, `i8` the quantized one; weights must be loaded.
 
+    `steps` is how many time steps a sample of a network with time has; its ports have them as their first dimension.
     Kernels are built in `jobs` processes (None: one per processor) and kept in `cache` (None: the user's). With `build`
     off there are no cubins: enough to lower, to estimate and to interpret. Raises CompileError: needs-triton.
     """
-    lowered = lower(graph, precision, default_batch=default_batch)
+    lowered = lower(graph, precision, default_batch=default_batch, steps=steps)
     body, cubins = lowered.body, dict[str, bytes]()
     if build:
         body, cubins = _built(lowered, cache, jobs, progress)
@@ -52,8 +55,10 @@ def compile_for_gpu(
         target="gpu",
         machine=machine,
         network=graph.name,
-        inputs=tuple(_ports(graph.inputs.items())),
-        outputs=tuple(_ports((port, graph.type_of(name)) for port, name in graph.outputs.items())),
+        inputs=tuple(_ports(graph.inputs.items(), body, body.inputs)),
+        outputs=tuple(
+            _ports(((port, graph.type_of(name)) for port, name in graph.outputs.items()), body, body.outputs)
+        ),
         hardware=hardware_text,
         body=msgspec.to_builtins(body),
         arrays=lowered.arrays,
@@ -66,7 +71,7 @@ def requests_of(lowered: Lowered) -> Iterator[tuple[Launch, Candidate, str, Buil
     body = lowered.body
     buffers = {buffer.name: _TRITON_TYPES[buffer.dtype] for buffer in body.buffers}
     arrays = {name: _NUMPY_TYPES[array.dtype.name] for name, array in lowered.arrays.items()}
-    types = {"buffer": buffers, "array": arrays, "rows": {"": "i32"}}
+    types = {"buffer": buffers, "array": arrays, "rows": {"": "i32"}, "step": {"": "i32"}}
     for launch in body.launches:
         signature = {argument.name: types[argument.kind][argument.ref] for argument in launch.arguments}
         for candidate in launch.candidates:
@@ -84,7 +89,7 @@ def requests_of(lowered: Lowered) -> Iterator[tuple[Launch, Candidate, str, Buil
                             arch=arch,
                             num_warps=candidate.num_warps,
                             num_stages=candidate.num_stages,
-                            fuse=body.precision != "i8",
+                            fuse=body.precision != "i8" and not launch.keeps_state,
                         ),
                     )
 
@@ -120,19 +125,26 @@ def _cubin(request: BuildRequest, name: str, key: BuildKey, built: Built, files:
     return Cubin(file, built.entry, built.shared_bytes, built.num_warps, built.registers, built.spill_bytes)
 
 
-def _ports(types: Iterable[tuple[str, TensorType]]) -> Iterator[Port]:
+def _ports(types: Iterable[tuple[str, TensorType]], body: GpuBody, buffers: Mapping[str, str]) -> Iterator[Port]:
+    """The ports; the first dimension of one that has a value in every step is the steps."""
+    over_time = {buffer.name for buffer in body.buffers if buffer.over_time}
     for name, type in types:
-        yield Port(name, type.dtype, type.shape)
+        steps = (body.steps,) if body.steps is not None and buffers[name] in over_time else ()
+        yield Port(name, type.dtype, (*steps, *type.shape))
 
 
 def _compile(request: Request) -> Program:
     options: Mapping[str, Any] = request.options
+    if request.graph.dt_s is None and "steps" in request.machine.options:
+        message = f"'steps' of '{request.machine.name}' is for networks with time, and '{request.graph.name}' has none"
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help="leave it out"))
     return compile_for_gpu(
         request.graph,
         precision=cast(Precision, str(options["precision"])),
         hardware_text=request.hardware.text,
         machine=str(request.machine),
         default_batch=int(options["batch"]),
+        steps=None if request.graph.dt_s is None else request.steps,
         build=request.build,
         cache=request.cache,
         progress=request.progress,
@@ -146,6 +158,9 @@ TARGET = Target(
             "precision", "f16", ("f16", "f32", "i8"), "what activations and weights are stored as; sums are f32 or i32"
         ),
         Option("batch", 1, (1, 4096), "how many samples go through the network at once"),
+        Option(
+            "steps", 0, (1, 65536), "how many time steps a sample has, for a network with time; 0: what the data has"
+        ),
     ),
     computes_in_integers=lambda options: options["precision"] == "i8",
     compile=_compile,

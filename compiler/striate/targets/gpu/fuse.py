@@ -1,4 +1,4 @@
-"""Which nodes run at the end of another's kernel: the pointwise nodes behind it, and those that their operands need."""
+"""Which nodes run at the end of another's kernel: pointwise nodes and neurons, and what their operands need."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from striate.graph import Node
-from striate.targets.gpu.chain import Epilogue, is_per_channel, is_pointwise, load
-from striate.targets.gpu.emission import Emission
+from striate.targets.gpu.chain import Epilogue, is_per_channel, is_pointwise
+from striate.targets.gpu.emission import Emission, has_steps
 from striate.targets.gpu.layout import Order, Place, Value
+from striate.targets.gpu.neurons import is_neuron
 from striate.tensor import Array
 
 LONGEST_CHAIN = 32
@@ -42,17 +43,22 @@ class Chain:
         return [] if other is None else [*self._before(other), other.name]
 
 
-def absorb(emission: Emission, node: Node, accepts: Accepts, *, knows_channel: bool = True) -> Chain:
-    """The node and the pointwise nodes behind it, as long as each is the only reader of the one before.
+def absorb(
+    emission: Emission, node: Node, accepts: Accepts, *, knows_channel: bool = True, has_steps: bool = True
+) -> Chain:
+    """The node and the pointwise nodes and neurons behind it, as long as each is the only reader of the one before.
 
     Their other operands must be accepted by the kernel; those not computed yet are computed first where that is
-    possible. `knows_channel` says whether the kernel can tell which channel a number belongs to. A chain never changes
-    the shape.
+    possible. `knows_channel` says whether the kernel can tell which channel a number belongs to, `has_steps` whether it
+    can go through time. A chain never changes the shape, and lies in a loop as a whole or not at all.
     """
     nodes, beside = [node], dict[str, Node]()
 
     def fits(user: Node) -> bool:
-        return is_pointwise(user) and (knows_channel or not is_per_channel(emission.graph, user))
+        if emission.loops.get(user.name, frozenset()) != emission.loop:
+            return False
+        is_possible = is_pointwise(user) or (has_steps and is_neuron(user))
+        return is_possible and (knows_channel or not is_per_channel(emission.graph, user))
 
     def can_read(reader: Node, name: str) -> bool:
         """Whether `reader` can read operand `name` in this kernel, maybe through pointwise nodes beside the chain."""
@@ -87,8 +93,10 @@ def can_wait(emission: Emission, node: Node) -> bool:
     return is_pointwise(user) and any(name not in emission.values for name in user.inputs if name != node.name)
 
 
-def write_chain(emission: Emission, chain: Chain, epilogue: Epilogue, read: Callable[[Value], str]) -> None:
-    """Write the pointwise nodes of a chain, all but its first; `read` writes the expression that loads an operand."""
+def write_chain(
+    emission: Emission, chain: Chain, epilogue: Epilogue, order: Order, read: Callable[[Value], str]
+) -> None:
+    """Write the nodes of a chain, all but its first, for a result in `order`; `read` writes what loads an operand."""
 
     def operand(reader: Node, name: str) -> str:
         between = chain.beside.get(reader.name)
@@ -97,14 +105,36 @@ def write_chain(emission: Emission, chain: Chain, epilogue: Epilogue, read: Call
         epilogue.apply(between, {"a": operand(between, between.inputs[0])}, into="other")
         return "other"
 
-    previous = chain.nodes[0].name
+    previous = chain.nodes[0]
+    _pass_time(emission, chain, previous, epilogue)
     for node in chain.nodes[1:]:
-        texts = {
-            role: "value" if name == previous else operand(node, name)
-            for role, name in zip(("a", "b"), node.inputs, strict=False)
-        }
-        epilogue.apply(node, texts)
-        previous = node.name
+        if is_neuron(node):
+            write_neuron(emission, node, epilogue, order)
+        else:
+            texts = {
+                role: "value" if name == previous.name else operand(node, name)
+                for role, name in zip(("a", "b"), node.inputs, strict=False)
+            }
+            epilogue.apply(node, texts)
+        _pass_time(emission, chain, node, epilogue)
+        previous = node
+
+
+def write_neuron(emission: Emission, node: Node, epilogue: Epilogue, order: Order) -> None:
+    """Write one step of an operator with state; what it keeps between launches lies in `order`."""
+
+    def make_state(name: str, dtype: str) -> Place:
+        return emission.new_buffer(name, dtype, node.type.shape, order)
+
+    rounded = ".to(tl.float16).to(tl.float32)" if emission.precision == "f16" else ""
+    epilogue.apply_neuron(node, rounded, make_state)
+
+
+def _pass_time(emission: Emission, chain: Chain, node: Node, epilogue: Epilogue) -> None:
+    """Behind the last neuron of a chain whose result is only needed at the end, the steps are over."""
+    last = next((one for one in reversed(chain.nodes) if is_neuron(one)), None)
+    if epilogue.clock.kind == "loop" and node is last and chain.last.name not in emission.over_time:
+        epilogue.end_steps(node.type.is_float)
 
 
 @dataclass(frozen=True)
@@ -117,20 +147,37 @@ class Fused:
 
 
 def fuse_behind(
-    emission: Emission, node: Node, order: Order, *, bias: Array | None = None, knows_channel: bool = True
+    emission: Emission,
+    node: Node,
+    kernel: str,
+    order: Order,
+    *,
+    bias: Array | None = None,
+    knows_channel: bool = True,
 ) -> Fused:
     """Take along all that can run at the end of a kernel whose result lies in `order`: other operands lie like it."""
     alike = Place("buffer", "", "", node.type.shape, order)
+    read_values: list[Value] = []
+
+    def read(value: Value) -> str:
+        read_values.append(value)
+        return epilogue.read(value)
+
     chain = absorb(
-        emission, node, lambda value: value.is_plain and value.place.lies_like(alike), knows_channel=knows_channel
+        emission,
+        node,
+        lambda value: value.is_stored and value.place.lies_like(alike),
+        knows_channel=knows_channel,
+        has_steps=has_steps(kernel),
     )
-    epilogue = Epilogue(emission.graph, emission.store)
+    epilogue = Epilogue(emission.graph, emission.store, emission.clock(chain.nodes))
     if bias is not None:
         epilogue.add_bias(node.name, bias)
-    write_chain(emission, chain, epilogue, lambda value: load(epilogue.pointer(value.place), "at", value.type.is_float))
+    write_chain(emission, chain, epilogue, order, read)
     result = emission.result(chain.last, order)
     emission.values[chain.last.name] = Value(chain.last.type, result)
-    return Fused(chain.names, result, epilogue)
+    views = dict.fromkeys(name for value in read_values for name in value.nodes)
+    return Fused([*views, *chain.names], result, epilogue)
 
 
 def _is_between(emission: Emission, reader: Node, name: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from striate.tensor import NUMPY, Shape, TensorType
@@ -33,27 +33,36 @@ def row_major(rank: int) -> Order:
 
 @dataclass(frozen=True)
 class Place:
-    """A buffer of the arena (one sample after another) or an array of the program, and how a sample lies in it."""
+    """A buffer of the arena (one sample after another) or an array of the program, and how a sample lies in it.
+
+    With `steps`, a sample is that many frames, one after another, each of `shape`.
+    """
 
     kind: Literal["buffer", "array"]
     name: str
     dtype: str
     shape: Shape
     order: Order
+    steps: int | None = None
 
     @property
     def elements(self) -> int:
-        """How many numbers one sample holds."""
+        """How many numbers one frame holds: a sample, where there is no time."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
         """How many bytes one sample takes."""
+        return self.bytes_of_frame * (self.steps or 1)
+
+    @property
+    def bytes_of_frame(self) -> int:
+        """How many bytes one frame takes."""
         return self.elements * NUMPY[self.dtype].itemsize
 
     @property
     def stored_shape(self) -> Shape:
-        """The sizes from the outermost to the innermost dimension."""
+        """The sizes of a frame from the outermost to the innermost dimension."""
         return tuple(self.shape[dim] for dim in self.order)
 
     @property
@@ -67,34 +76,47 @@ class Place:
         return tuple(strides)
 
     def lies_like(self, other: Place) -> bool:
-        """Whether number i of this place has the coordinates of number i of the other."""
+        """Whether number i of a frame of this place has the coordinates of number i of one of the other."""
         return self.shape == other.shape and self.strides == other.strides and self.kind == other.kind
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the graph: a place as it is, or a view of one, which stands for the graph's `nodes`."""
+    """A value of the graph: a place as it is, or a view of one, which stands for the graph's `nodes`.
+
+    With `delay`, it is what the place held so many steps before, and 0 in the first ones.
+    """
 
     type: TensorType
     place: Place
     maps: tuple[Map, ...] = ()
     nodes: tuple[str, ...] = ()
+    delay: int = 0
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the value lies in a buffer as it is, in this step or in an earlier one."""
+        return not self.maps and self.place.kind == "buffer"
 
     @property
     def is_plain(self) -> bool:
         """Whether the value lies in a buffer as it is."""
-        return not self.maps and self.place.kind == "buffer"
+        return self.is_stored and not self.delay
 
     def viewed(self, type: TensorType, move: Map, node: str) -> Value:
         """A view of this value: `move` turns its coordinates into this value's."""
-        return Value(type, self.place, (move, *self.maps), (*self.nodes, node))
+        return replace(self, type=type, maps=(move, *self.maps), nodes=(*self.nodes, node))
 
-    def index(self, coordinates: Coordinates) -> str:
-        """Where in memory the number at these coordinates of `sample` lies."""
+    def delayed(self, steps: int, node: str) -> Value:
+        """This value as it was so many steps before."""
+        return replace(self, delay=self.delay + steps, nodes=(*self.nodes, node))
+
+    def index(self, coordinates: Coordinates, frame: str = "sample") -> str:
+        """Where in memory the number at these coordinates of a frame lies."""
         for move in self.maps:
             coordinates = move(coordinates)
         inside = [times(at, stride) for at, stride in zip(coordinates, self.place.strides, strict=True)]
-        return plus("0" if self.place.kind == "array" else times("sample", self.place.elements), *inside)
+        return plus("0" if self.place.kind == "array" else times(frame, self.place.elements), *inside)
 
 
 def coordinates_of(index: str, sizes: Sequence[int]) -> Coordinates:

@@ -88,12 +88,13 @@ def lower_conv_transpose2d(emission: Emission, node: Node) -> None:
 
 def _lower(emission: Emission, node: Node, geometry: Geometry) -> None:
     order = channels_last(len(node.type.shape))
-    x = plain(emission, node.inputs[0], order)
+    x = plain(emission, node.inputs[0], order, node, delayed=True)
     k, p, q = geometry.result
+    pixels = p * q * emission.clock([node]).frames * emission.default_batch
     rows = geometry.weight.reshape(k, -1)
     bias = bias_of(emission.graph, node)
     if geometry.is_linear:
-        product = linear_product(emission, node, x, rows, order, p * q)
+        product = linear_product(emission, node, x, rows, order, p * q, x.nodes)
     elif geometry.is_depthwise:
         product = Product(
             kernel="depthwise",
@@ -105,10 +106,11 @@ def _lower(emission: Emission, node: Node, geometry: Geometry) -> None:
             constants={**geometry.constants, "UNROLL": unroll(geometry.taps)},
             tiles=image_tiles(p * q, k),
             grid_columns=k,
+            views=x.nodes,
         )
     else:
         columns, channels = k // geometry.groups, geometry.image[0] // geometry.groups
-        tiles = matrix_tiles(p * q * emission.default_batch, columns, channels, x.place.dtype)
+        tiles = matrix_tiles(pixels, columns, channels, x.place.dtype)
         packed = pack_rows(rows, tiles, x.place.dtype)
         own = {"GROUPS": geometry.groups, "LENGTH": packed.shape[1], "TRANSPOSED": geometry.is_transposed}
         product = Product(
@@ -122,6 +124,7 @@ def _lower(emission: Emission, node: Node, geometry: Geometry) -> None:
             tiles=tiles,
             grid_columns=columns,
             groups=geometry.groups,
+            views=x.nodes,
         )
     launch_product(emission, node, product)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from striate.graph import Node
-from striate.operators import Concat, Pad, Permute, Slice, Upsample
+from striate.operators import Concat, Delay, Pad, Permute, Slice, Upsample
 from striate.operators.rules import axis_of
 from striate.operators.windows import pair
 from striate.targets.gpu.emission import Emission
 from striate.targets.gpu.flat import Flat, materialize
-from striate.targets.gpu.fuse import Chain, absorb, write_chain
+from striate.targets.gpu.fuse import Chain, absorb, write_chain, write_neuron
 from striate.targets.gpu.layout import (
     Map,
     Order,
@@ -67,6 +67,13 @@ def lower_constant(emission: Emission, node: Node) -> None:
     emission.values[node.name] = Value(node.type, place, nodes=(node.name,))
 
 
+def lower_delay(emission: Emission, node: Node) -> None:
+    """What its operand's place held some steps before; in a loop that was promised before it is there."""
+    assert isinstance(node.operator, Delay), "the table maps delay here"
+    source = emission.values[node.inputs[0]]
+    emission.values[node.name] = source.delayed(node.operator.steps, node.name)
+
+
 def _view(emission: Emission, node: Node, move: Map) -> None:
     """A view where it is read once, a copy where it is read more often, or where it is a view of a view of a view."""
     if len(emission.values[node.inputs[0]].maps) == DEEPEST_VIEW:
@@ -91,6 +98,18 @@ def lower_pointwise(emission: Emission, node: Node) -> None:
         return [f"value = {first}"]
 
     _launch(emission, absorb(emission, node, _anything), write)
+
+
+def lower_neuron(emission: Emission, node: Node) -> None:
+    """An operator with state that no kernel's end could take, and those behind it."""
+    chain = absorb(emission, node, _anything)
+
+    def write(flat: Flat) -> list[str]:
+        operand = flat.read(emission.values[node.inputs[0]], flat.coordinates)
+        write_neuron(emission, node, flat.epilogue, flat.place.order)
+        return [f"value = {operand}"]
+
+    _launch(emission, chain, write)
 
 
 def lower_concat(emission: Emission, node: Node) -> None:
@@ -143,9 +162,10 @@ def _launch(emission: Emission, chain: Chain, write: Write) -> None:
     operands = [
         emission.values[one] for name in chain.names for one in graph.node(name).inputs if one in emission.values
     ]
-    flat = Flat(emission, emission.result(chain.last, _order(emission, chain.last, operands)))
+    place = emission.result(chain.last, _order(emission, chain.last, operands))
+    flat = Flat(emission, place, emission.clock(chain.nodes))
     flat.lines += write(flat)
-    write_chain(emission, chain, flat.epilogue, lambda value: flat.read(value, flat.coordinates))
+    write_chain(emission, chain, flat.epilogue, place.order, lambda value: flat.read(value, flat.coordinates))
     views = dict.fromkeys(name for operand in operands for name in operand.nodes)
     flat.launch(chain.nodes[0], [*views, *chain.names])
     emission.values[chain.last.name] = Value(chain.last.type, flat.place)

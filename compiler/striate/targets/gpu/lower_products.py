@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from striate.graph import Node
-from striate.targets.gpu.candidates import Tile, matrix_tiles, stack_tiles
+from striate.targets.gpu.candidates import Tile, matrix_tiles, smaller_tiles, stack_tiles
+from striate.targets.gpu.clock import Clock
 from striate.targets.gpu.emission import Constant, Emission
 from striate.targets.gpu.flat import plain
 from striate.targets.gpu.fuse import fuse_behind
 from striate.targets.gpu.layout import Order, Value, broadcast, coordinates_of, row_major
+from striate.targets.gpu.steps import Slots, by_columns, image_slots, row_slots, step_slots
 from striate.targets.gpu.weights import bias_for_unsigned, bias_of, pack_rows, parameter
 from striate.tensor import Array
 
@@ -22,7 +24,8 @@ class Product:
 
     `weight` is [columns, ...] as the kernel reads it; the result has `rows` of `columns` numbers for each sample and
     lies in `order`. `grid_columns` are what tiles of BN columns cut, once for each of `groups`. `views` are the nodes
-    that `x` stands for; `knows_channel` says whether a column is a channel of the graph's value.
+    that `x` stands for; `knows_channel` says whether a column is a channel of the graph's value. `source` says which
+    frame of `x` a row reads, of a step of its own clock.
     """
 
     kernel: str
@@ -37,16 +40,23 @@ class Product:
     groups: int = 1
     views: tuple[str, ...] = ()
     knows_channel: bool = True
+    source: Callable[[Clock, Value, int], Slots] = image_slots
 
 
 def launch_product(emission: Emission, node: Node, product: Product) -> None:
     """The launch, with the bias and every pointwise node that can be fused behind it."""
-    fused = fuse_behind(emission, node, product.order, bias=product.bias, knows_channel=product.knows_channel)
+    fused = fuse_behind(
+        emission, node, product.kernel, product.order, bias=product.bias, knows_channel=product.knows_channel
+    )
+    epilogue, clock = fused.epilogue, fused.epilogue.clock
     emission.launch(
         node,
         nodes=[*product.views, *fused.names],
         kernel=product.kernel,
-        slots={"epilogue": fused.epilogue.lines},
+        slots={
+            **step_slots(epilogue, product.rows, by_columns("K")),
+            **product.source(clock, product.x, product.rows),
+        },
         arguments={
             "x_ptr": product.x.place,
             "w_ptr": emission.store(f"{node.name}.weight", product.weight),
@@ -56,7 +66,9 @@ def launch_product(emission: Emission, node: Node, product: Product) -> None:
         result=fused.result,
         rows=product.rows,
         constants=product.constants,
-        tiles=product.tiles,
+        tiles=smaller_tiles(product.tiles) if clock.keeps_state else product.tiles,
+        clock=clock,
+        states=epilogue.states,
         programs=lambda sizes: product.groups * -(-product.grid_columns // sizes["BN"]),
     )
 
@@ -66,7 +78,8 @@ def linear_product(
 ) -> Product:
     """Rows times [K, C] weights. A result of several dimensions whose channel is not the last does not know it."""
     k, c = weight.shape
-    tiles = matrix_tiles(rows * emission.default_batch, k, c, x.place.dtype)
+    frames = emission.clock([node]).frames
+    tiles = matrix_tiles(rows * frames * emission.default_batch, k, c, x.place.dtype)
     packed = pack_rows(weight, tiles, x.place.dtype)
     bias = bias_of(emission.graph, node)
     return Product(
@@ -81,6 +94,7 @@ def linear_product(
         grid_columns=k,
         views=views,
         knows_channel=order[-1] == 0,
+        source=row_slots,
     )
 
 
@@ -91,7 +105,8 @@ def lower_linear(emission: Emission, node: Node) -> None:
     order = row_major(len(shape))
     source = _flattened_source(emission, name)
     if source is None:
-        product = linear_product(emission, node, plain(emission, name, order), weight, order, math.prod(shape[:-1]))
+        x = plain(emission, name, order, node, delayed=True)
+        product = linear_product(emission, node, x, weight, order, math.prod(shape[:-1]), x.nodes)
     else:
         stored = (0, *(dim + 1 for dim in source.place.order))
         weight = weight.reshape(-1, *source.place.shape).transpose(stored).reshape(len(weight), -1)
@@ -102,7 +117,9 @@ def lower_linear(emission: Emission, node: Node) -> None:
 def lower_matmul(emission: Emission, node: Node) -> None:
     """The product of two activations, one pair of matrices after another; stacks broadcast."""
     types = emission.graph.input_types(node)
-    a, b = (plain(emission, name, row_major(len(type.shape))) for name, type in zip(node.inputs, types, strict=True))
+    a, b = (
+        plain(emission, name, row_major(len(type.shape)), node) for name, type in zip(node.inputs, types, strict=True)
+    )
     (*_, rows, depth), columns = types[0].shape, types[1].shape[-1]
     stack, pairs = node.type.shape[:-2], math.prod(node.type.shape[:-2])
     place = emission.result(node, row_major(len(node.type.shape)))
@@ -119,6 +136,7 @@ def lower_matmul(emission: Emission, node: Node) -> None:
         constants={"ROWS": rows, "DEPTH": depth, "COLUMNS": columns},
         tiles=stack_tiles(rows, columns, depth, types[0].is_float),
         programs=lambda sizes: -(-rows // sizes["BR"]) * -(-columns // sizes["BN"]),
+        clock=emission.clock([node]),
     )
     emission.values[node.name] = Value(node.type, place)
 
@@ -129,5 +147,5 @@ def _flattened_source(emission: Emission, name: str) -> Value | None:
     is_flatten = producer is not None and producer.operator.name in ("flatten", "reshape")
     if producer is None or not is_flatten or len(view.maps) != 1 or len(view.type.shape) != 1:
         return None
-    source = emission.values[producer.inputs[0]]
-    return source if source.is_plain and source.place.dtype == emission.stored_dtype(source.type) else None
+    source = replace(emission.values[producer.inputs[0]], delay=view.delay)
+    return source if source.is_stored and source.place.dtype == emission.stored_dtype(source.type) else None

@@ -25,7 +25,7 @@ def lower_reduction(emission: Emission, node: Node) -> None:
     operator = node.operator
     assert isinstance(operator, Reduction), "the table maps reductions here"
     gone = [axis - 1 for axis in operator.axes(len(emission.graph.input_types(node)[0].shape))]
-    fused = fuse_behind(emission, node, channels_last(len(node.type.shape)))
+    fused = fuse_behind(emission, node, "reduction", channels_last(len(node.type.shape)))
     lines = fused.epilogue.lines
     slots = {"index": index_lines(fused.result, lines), "epilogue": lines}
     _launch(emission, node, gone, fused, "reduction", {"KIND": KINDS[operator.name]}, slots)
@@ -47,9 +47,8 @@ def _lower_along(emission: Emission, node: Node, dim: int, kernel: str, constant
     gone = [axis_of(dim, len(emission.graph.input_types(node)[0].shape)) - 1]
     place = emission.result(node, channels_last(len(node.type.shape)))
     emission.values[node.name] = Value(node.type, place)
-    _launch(
-        emission, node, gone, Fused([node.name], place, Epilogue(emission.graph, emission.store)), kernel, constants
-    )
+    epilogue = Epilogue(emission.graph, emission.store, emission.clock([node]))
+    _launch(emission, node, gone, Fused([node.name], place, epilogue), kernel, constants)
 
 
 def _launch(
@@ -63,7 +62,7 @@ def _launch(
 ) -> None:
     """A row for each number that is left, in the order in which the result is stored; a column for each that goes."""
     shape, place = emission.graph.input_types(node)[0].shape, fused.result
-    x = plain(emission, node.inputs[0], channels_last(len(shape))).place
+    x = plain(emission, node.inputs[0], channels_last(len(shape)), node).place
     left = [dim for dim in range(len(shape)) if dim not in gone]
     if len(place.shape) == len(shape):
         left = [dim for dim in place.order if dim in left]
@@ -89,6 +88,7 @@ def _launch(
         constants={"LENGTH": length, **constants},
         tiles=row_tiles(length, is_contiguous=min((x.strides[dim] for dim in gone if x.strides[dim]), default=1) == 1),
         programs=lambda sizes: 1,
+        clock=fused.epilogue.clock,
     )
 
 

@@ -14,6 +14,7 @@ from striate.targets.gpu.fuse import fuse_behind
 from striate.targets.gpu.layout import channels_last
 from striate.targets.gpu.lower_convolutions import unroll
 from striate.targets.gpu.lower_movement import lower_nearest
+from striate.targets.gpu.steps import by_columns, image_slots, step_slots
 
 KINDS = {"max_pool2d": "max", "sum_pool2d": "sum", "avg_pool2d": "mean"}
 
@@ -64,13 +65,14 @@ def _sizes(tall: int, wide: int) -> dict[str, Constant]:
 def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str, Constant]) -> None:
     (c, h, w), (_, p, q) = emission.graph.input_types(node)[0].shape, node.type.shape
     order = channels_last(3)
-    x = plain(emission, node.inputs[0], order)
-    fused = fuse_behind(emission, node, order)
+    x = plain(emission, node.inputs[0], order, node)
+    fused = fuse_behind(emission, node, kernel, order)
+    clock = fused.epilogue.clock
     emission.launch(
         node,
         nodes=fused.names,
         kernel=kernel,
-        slots={"epilogue": fused.epilogue.lines},
+        slots={**step_slots(fused.epilogue, p * q, by_columns("C")), **image_slots(clock, x, p * q)},
         arguments={"x_ptr": x.place, "y_ptr": fused.result},
         extra=fused.epilogue.places,
         result=fused.result,
@@ -78,4 +80,6 @@ def _launch(emission: Emission, node: Node, kernel: str, constants: Mapping[str,
         constants={"H": h, "W": w, "C": c, "P": p, "Q": q, **constants},
         tiles=image_tiles(p * q, c),
         programs=lambda sizes: -(-c // sizes["BN"]),
+        clock=clock,
+        states=fused.epilogue.states,
     )

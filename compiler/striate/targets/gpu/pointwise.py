@@ -40,6 +40,7 @@ POINTWISE: dict[str, str] = {
     "quantize": "tl.minimum(tl.maximum(tl.div_rn({a}, {divisor}), {low}), {high}) + 12582912.0 - 12582912.0",
     "requantize": f"tl.minimum(tl.maximum(({_ROUNDED}) >> {{shift}}.to(tl.int64), {{low}}), {{high}})",
     "dequantize": "{a}.to(tl.float32) * {scale}",
+    "last": "{a}",
     "lookup": "tl.load({table} + {a} + {first}, mask=live, other=0)",
 }
 """operator -> expression.

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from striate.diagnostics import CompileError, Diagnostic
+from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
 from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
 from striate.targets.neuromorphic.graded import Graded
-from striate.targets.neuromorphic.lower import write_program
+from striate.targets.neuromorphic.lower import as_program, spans_of, write_program
 from striate.targets.neuromorphic.native import Native
+from striate.targets.neuromorphic.one_layer import assign_layers
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
-from striate.targets.neuromorphic.refuse import refuses
+from striate.targets.neuromorphic.refuse import NOT_RUN, holds_one_layer, refuses
+from striate.targets.neuromorphic.sum_pools import fold_average_pools
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
 from striate_runtime.hardware import Chip, Hardware
@@ -43,6 +45,9 @@ def compile_for_neuromorphic(
     seed: int = 0,
     slabs: Slabs = "even",
     threshold: int = 0,
+    chips: int = 0,
+    pin: str = "",
+    span: Span | None = None,
 ) -> Program:
     """The program of a graph for one chip.
 
@@ -50,11 +55,15 @@ def compile_for_neuromorphic(
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
     program takes as many more as the network is deep. `delta` takes the quantized graph and streams of `steps` frames,
     and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
-    of `steps` steps. `slabs` is how columns are cut, and `seed` orders the placement's swaps.
-    Raises CompileError: cannot-lower, does-not-fit.
+    of `steps` steps. `slabs` is how columns are cut, `chips` how many chips of the board may be used (0: all), `pin`
+    which layers stand where, written at `span`; `seed` orders the placement's swaps, which go by the traffic on
+    `calibration` data where there are any.
+    Raises CompileError: cannot-lower, does-not-fit, bad-machine.
     """
     TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
+    if holds_one_layer(hardware):
+        return _one_layer_a_core(graph, coding, steps, hardware, machine, calibration, percentile, pin, span)
     if coding in ("graded", "delta"):
         _check_payload(hardware, coding)
     if coding == "graded":
@@ -66,7 +75,35 @@ def compile_for_neuromorphic(
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
         encoded = Rate(graph, hardware, steps, calibration, percentile).run()
-    return write_program(graph, encoded, hardware, machine, seed, slabs)
+    return write_program(
+        graph, encoded, hardware, machine, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration
+    )
+
+
+def _one_layer_a_core(
+    graph: Graph,
+    coding: Coding,
+    steps: int,
+    chip: Chip,
+    machine: str,
+    calibration: Mapping[str, Array] | None,
+    percentile: float,
+    pin: str,
+    span: Span | None,
+) -> Program:
+    """A program that says which core holds which layer; nothing runs it yet."""
+    if coding != "rate":
+        message = f"{chip.title} has no time step, and the coding '{coding}' sends at one"
+        raise CompileError(Diagnostic("cannot-lower", message, span, help="use coding=rate"))
+    if pin:
+        message = f"the cores of {chip.title} differ, and layers stand where they fit; 'pin' is for cores alike"
+        raise CompileError(Diagnostic("bad-machine", message, span))
+    assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
+    folded = graph.copy()
+    pools = fold_average_pools(folded)
+    encoded = Rate(folded, chip, steps, calibration, percentile).run()
+    cores = assign_layers(encoded.encoding, pools, chip, spans_of(folded))
+    return as_program(folded, encoded, chip, machine, cores, (NOT_RUN.format(title=chip.title),))
 
 
 def _check_payload(chip: Chip, coding: Coding) -> None:
@@ -92,11 +129,14 @@ def _compile(request: Request) -> Program:
         steps=_frames(request) if coding == "delta" else steps,
         hardware=request.hardware,
         machine=str(machine),
-        calibration=request.calibration() if coding == "rate" else None,
+        calibration=request.calibration() if coding in ("graded", "rate") else None,
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
         slabs=cast(Slabs, str(request.options["slabs"])),
         threshold=int(request.options["threshold"]),
+        chips=int(request.options["chips"]),
+        pin=str(request.options["pin"]),
+        span=machine.span,
     )
 
 
@@ -163,6 +203,8 @@ TARGET = Target(
             ("even", "power_of_two"),
             "how columns are cut: evenly, or by powers of two with the last slab padded, as PilotNet is on Loihi 2",
         ),
+        Option("chips", 0, (0, 4096), "how many chips of the board may be used; 0: as many as it has"),
+        Option("pin", "", (), 'the cores that layers stand on, as in "conv1: 0-3; fc1: 7 9"'),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),
     computes_in_integers=lambda options: options["coding"] != "rate",

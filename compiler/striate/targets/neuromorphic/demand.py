@@ -1,34 +1,41 @@
-"""What a block of neurons takes of a core: slots, synapse memory, axons, fan-in, by the chip's own packing rules.
-
-Counting is by arithmetic on shapes; no weight is looked at. What the formulas assume where nothing is published is in
-`ASSUMPTIONS`, and a program carries it.
-"""
+"""What a block of neurons takes of a core: slots, synapse memory, axons, fan-in, formats."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import numpy as np
+
+from striate.targets.neuromorphic import packing
+from striate.targets.neuromorphic.configurations import Sorts
 from striate.targets.neuromorphic.encoding import Image
+from striate.targets.neuromorphic.packing import Part
 from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population, Projection
 
 Range = tuple[int, int]
 Slabs = Literal["even", "power_of_two"]
 
-ASSUMPTIONS = {
-    "dense_tap": (
-        "synapse memory: for each input channel and kernel tap, the block's output channels at the full weight width, "
-        "rounded up to words (the chip's compressed formats are unpublished, so this is an upper bound)"
-    ),
-    "loihi_synentry": (
-        "synapse memory: convolutions store one copy per input channel and stride phase with 6 to 10 index bits per "
-        "synapse; windows cut off by the border share the interior's copy"
-    ),
+WORDS = {
+    "neuron_slots": "neuron slots",
+    "synapse_words": "words of synapse memory",
+    "words_per_axon": "words of synapse memory for one axon",
+    "axons_in": "axons coming in",
+    "axons_out": "axons going out",
+    "destinations": "cores that one group of neurons sends to",
+    "fan_in": "synapses into one neuron",
+    "neuron_configurations": "sorts of neurons",
+    "threshold_configurations": "sorts of thresholds",
+    "synapse_formats": "formats of synapses",
 }
-"""By kind of packing, what its formula takes for granted."""
+"""Resources as a person would say them."""
+
+CONFIGURATIONS = ("neuron_configurations", "threshold_configurations", "synapse_formats")
+"""Resources that only some chips' descriptions have."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Reach:
-    """The neurons of a source that a block listens to: a range of channels, and lists of rows and columns."""
+    """The neurons of a source that a block listens to: a range of channels, and rising lists of rows and columns."""
 
     channels: Range
     rows: tuple[int, ...]
@@ -74,8 +81,8 @@ class Reach:
 
     def within(self, block: Block) -> tuple[int, int]:
         """How many of these (positions, neurons) a block of the source holds."""
-        rows = sum(block.rows[0] <= row < block.rows[1] for row in self.rows)
-        columns = sum(block.columns[0] <= column < block.columns[1] for column in self.columns)
+        rows = bisect_left(self.rows, block.rows[1]) - bisect_left(self.rows, block.rows[0])
+        columns = bisect_left(self.columns, block.columns[1]) - bisect_left(self.columns, block.columns[0])
         channels = min(self.channels[1], block.channels[1]) - max(self.channels[0], block.channels[0])
         return (rows * columns, max(0, channels) * rows * columns) if channels > 0 else (0, 0)
 
@@ -84,11 +91,13 @@ def reach(projection: Projection, source: Image, target: Image, block: Block) ->
     """Which neurons of the source have a synapse into a block of the target."""
     c, h, w = source
     if projection.kind == "dense":
-        return Reach((0, c), tuple(range(h)), tuple(range(w)))
+        return Reach(projection.channels or (0, c), tuple(range(h)), tuple(range(w)))
     (kh, kw), (sh, sw), (dh, dw) = projection.kernel, projection.stride, projection.dilation
     left, _, top, _ = projection.padding
     rows = _touched(block.rows, kh, sh, dh, top, h)
     columns = _touched(block.columns, kw, sw, dw, left, w)
+    if projection.channels is not None:
+        return Reach(projection.channels, rows, columns)
     if projection.kind == "conv2d":
         inputs, outputs = c // projection.groups, target[0] // projection.groups
         first, last = block.channels[0] // outputs, (block.channels[1] - 1) // outputs
@@ -100,63 +109,82 @@ def reach(projection: Projection, source: Image, target: Image, block: Block) ->
 def fan_in(projection: Projection, source: Image) -> int:
     """How many synapses one neuron of the target has from this projection, borders aside."""
     kh, kw = projection.kernel
+    channels = _length(projection.channels or (0, source[0]))
     by_kind = {
-        "dense": source[0] * source[1] * source[2],
-        "conv2d": source[0] // projection.groups * kh * kw,
+        "dense": channels * source[1] * source[2],
+        "conv2d": channels // projection.groups * kh * kw,
         "window": kh * kw,
         "one_to_one": 1,
     }
     return by_kind[projection.kind]
 
 
+Blocks = dict[str, list[Block]]
+"""Where each population is cut."""
+
+
 class Demand:
     """What blocks of an encoding's populations take on one chip.
 
     `limits` is what a core has of each resource; `words_per_axon`, `destinations` and `fan_in` are the most of any one.
-    `slabs` is how columns are cut, see partition.py.
+    `slabs` is how columns are cut, see partition.py; `sorts` are those of each population's neurons, all alike where it
+    is not named. `sharing` are the populations whose neurons hear so many others that those share axons.
     """
 
     def __init__(
-        self, chip: Chip, shapes: Mapping[str, Image], projections: list[Projection], slabs: Slabs = "even"
+        self,
+        chip: Chip,
+        shapes: Mapping[str, Image],
+        projections: list[Projection],
+        slabs: Slabs = "even",
+        sorts: Mapping[str, Sorts] | None = None,
     ) -> None:
         self.chip = chip
         self.slabs: Slabs = slabs
         self.shapes = shapes
+        self.sorts = sorts or {}
         self.into: dict[str, list[Projection]] = {name: [] for name in shapes}
         self.out_of: dict[str, list[Projection]] = {name: [] for name in shapes}
         for projection in projections:
             self.into[projection.target].append(projection)
             self.out_of[projection.source].append(projection)
-        limits, packing = chip.limits, chip.packing
+        limits, held = chip.limits, chip.packing
         self.limits: dict[str, int | None] = {
             "neuron_slots": limits.neuron_slots.value,
             "synapse_words": limits.synapse_words.value,
-            "words_per_axon": packing.words_per_axon.value,
+            "words_per_axon": held.words_per_axon.value,
             "axons_in": limits.axons_in.value,
             "axons_out": limits.axons_out.value,
-            "destinations": packing.destinations_per_group.value,
+            "destinations": held.destinations_per_group.value,
             "fan_in": limits.fan_in.value,
         }
-        self.shares = packing.weight_sharing != "none"
+        for resource in CONFIGURATIONS:
+            if (limit := getattr(limits, resource)) is not None:
+                self.limits[resource] = limit.value
+        self.shares = held.weight_sharing != "none"
+        self.neurons_per_axon = held.neurons_per_axon.value if held.neurons_per_axon else None
+        self.sharing = frozenset(name for name in shapes if self._must_share(name))
 
-    def of(self, population: Population, block: Block) -> dict[str, int]:
-        """Everything but the axons out, by resource."""
+    def of(self, population: Population, block: Block, senders: Blocks | None = None) -> dict[str, int]:
+        """Everything but the axons out, by resource. `senders` are the blocks of its sources, where they are known."""
         slots = self.chip.numerics.slots_of_soft_reset if population.resets_softly else 1
         words, longest, axons, fan = 0, 0, 0, 0
         for projection in self.into[population.name]:
             source = self.shapes[projection.source]
             from_here = reach(projection, source, self.shapes[population.name], block)
-            taken, largest = self.words(projection, from_here, block)
+            taken, largest = self._words(projection, from_here, block)
             words, longest = words + taken, max(longest, largest)
-            axons += self.axons(projection, from_here.positions, from_here.neurons)
+            pieces = (senders or {}).get(projection.source) or [_whole(source)]
+            axons += sum(self.axons(projection, *from_here.within(piece)) for piece in pieces)
             fan += fan_in(projection, source)
-        return {
+        used = {
             "neuron_slots": block.slots * slots,
             "synapse_words": words,
             "words_per_axon": longest,
             "axons_in": axons,
             "fan_in": fan,
         }
+        return used | self._configurations(population, block, slots)
 
     def out_of_block(
         self, population: Population, block: Block, consumers: Mapping[str, list[Block]]
@@ -166,63 +194,51 @@ class Demand:
         Targets that are not cut yet (those of connections backwards) are left out.
         """
         axons, most = 0, 0
+        slots = self.chip.packing.shared_axon_slots
         for projection in self.out_of[population.name]:
             destinations = 0
+            shared = projection.kind == "dense" and projection.target in self.sharing
+            each = (slots.value or 1) if shared and slots else 1
             for listener in consumers.get(projection.target, ()):
                 heard = reach(projection, self.shapes[population.name], self.shapes[projection.target], listener)
                 positions, neurons = heard.within(block)
-                axons += self.axons(projection, positions, neurons)
+                axons += self.axons(projection, positions, neurons) * each
                 destinations += neurons > 0
             most = max(most, destinations)
         return {"axons_out": axons, "destinations": most}
 
     def axons(self, projection: Projection, positions: int, neurons: int) -> int:
         """How many axons carry that many neurons: with shared weights, all channels of a position share one."""
-        return positions if self.shares and projection.kind != "dense" else neurons
+        if self.shares and projection.kind != "dense":
+            return positions
+        if projection.kind == "dense" and projection.target in self.sharing:
+            return -(-neurons // (self.neurons_per_axon or 1))
+        return neurons
 
-    def words(self, projection: Projection, heard: Reach, block: Block) -> tuple[int, int]:
+    def _must_share(self, name: str) -> bool:
+        """Whether a neuron hears more neurons by dense synapses than a core has axons, and they can share some."""
+        most = self.limits["axons_in"]
+        dense = [p for p in self.into[name] if p.kind == "dense"]
+        heard = sum(fan_in(projection, self.shapes[projection.source]) for projection in dense)
+        return most is not None and self.neurons_per_axon is not None and heard > most
+
+    def _words(self, projection: Projection, heard: Reach, block: Block) -> tuple[int, int]:
         """Words of synapse memory for one projection into a block, and the most that one axon takes."""
-        if not heard.neurons:
-            return 0, 0
-        pack = _PACKINGS[self.chip.packing.kind]
-        lists = _synapse_lists(projection, heard, block, self.shapes[projection.target], self.shares)
-        taken = [(count, pack(self.chip, synapses, projection.kind, block)) for count, synapses in lists]
-        return sum(count * words for count, words in taken), max(words for _, words in taken)
+        inputs, outputs = Part(_length(heard.channels), heard.neurons), Part(_length(block.channels), block.neurons)
+        return packing.words(self.chip, projection, inputs, outputs, self.shapes[projection.target][0])
 
-
-def _synapse_lists(
-    projection: Projection, heard: Reach, block: Block, target: Image, shares: bool
-) -> list[tuple[int, int]]:
-    """The lists of synapses that are stored: (how many such lists, synapses in each)."""
-    if projection.kind == "dense":
-        return [(heard.neurons, block.neurons)]
-    inputs = _length(heard.channels)
-    outputs = 1
-    if projection.kind == "conv2d":
-        outputs = min(_length(block.channels), target[0] // projection.groups)
-    copies = inputs if shares else heard.neurons
-    (kh, kw), (sh, sw), (dh, dw) = projection.kernel, projection.stride, projection.dilation
-    if not shares:
-        return [(copies, -(-kh // sh) * -(-kw // sw) * outputs)]
-    return [(copies, rows * columns * outputs) for rows in _phases(kh, sh, dh) for columns in _phases(kw, sw, dw)]
-
-
-def _dense_tap(chip: Chip, synapses: int, kind: str, block: Block) -> int:
-    """A list's weights one kernel tap after the other, each tap rounded up to words."""
-    width, word = chip.numerics.weight_bits.value or 8, chip.limits.synapse_word_bits.value or 64
-    outputs = block.neurons if kind == "dense" else min(synapses, _length(block.channels))
-    return -(-synapses // outputs) * -(-outputs * width // word)
-
-
-def _loihi_synentry(chip: Chip, synapses: int, kind: str, block: Block) -> int:
-    """A list's entries: a header for every so many synapses, each a weight and (but for dense lists) an index."""
-    width, word = chip.numerics.weight_bits.value or 8, chip.limits.synapse_word_bits.value or 64
-    header, most = chip.packing.entry_header_bits.value or 0, chip.packing.synapses_per_entry.value or synapses
-    index = 0 if kind == "dense" else min(10, max(6, (block.neurons - 1).bit_length()))
-    return -(-(synapses * (width + index) + -(-synapses // most) * header) // word)
-
-
-_PACKINGS = {"dense_tap": _dense_tap, "loihi_synentry": _loihi_synentry}
+    def _configurations(self, population: Population, block: Block, slots: int) -> dict[str, int]:
+        """Sorts of neurons (each slot that a neuron takes is one), of thresholds, and of synapse lists."""
+        held = slice(*block.channels)
+        sorts = self.sorts.get(population.name)
+        outputs = Part(_length(block.channels), block.neurons)
+        formats = {(p.kind == "dense", packing.index_bits(p, outputs)) for p in self.into[population.name]}
+        used = {
+            "neuron_configurations": slots * (len(np.unique(sorts.neurons[held])) if sorts else 1),
+            "threshold_configurations": len(np.unique(sorts.thresholds[held])) if sorts else 1,
+            "synapse_formats": len(formats),
+        }
+        return {resource: amount for resource, amount in used.items() if resource in self.limits}
 
 
 @cache
@@ -232,12 +248,10 @@ def _touched(outputs: Range, kernel: int, stride: int, dilation: int, padding: i
     return tuple(sorted(y for y in seen if 0 <= y < size))
 
 
-@cache
-def _phases(kernel: int, stride: int, dilation: int) -> tuple[int, ...]:
-    """How many taps an event meets, by its position modulo the stride; phases that meet none are left out."""
-    counts = [sum(k * dilation % stride == phase for k in range(kernel)) for phase in range(stride)]
-    return tuple(count for count in counts if count)
-
-
 def _length(range_: Range) -> int:
     return range_[1] - range_[0]
+
+
+def _whole(shape: Image) -> Block:
+    c, h, w = shape
+    return Block((0, c), (0, h), (0, w))

@@ -2,38 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 import msgspec
 
-from striate.diagnostics import Span
+from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
-from striate.targets.neuromorphic.demand import ASSUMPTIONS, Demand, Slabs
+from striate.targets.neuromorphic.activity import Activity, measure
+from striate.targets.neuromorphic.configurations import sorts_of
+from striate.targets.neuromorphic.demand import Blocks, Demand, Slabs
 from striate.targets.neuromorphic.encoding import Encoded
-from striate.targets.neuromorphic.partition import Blocks, partition, usage_of
-from striate.targets.neuromorphic.place import capacity, place
-from striate.targets.neuromorphic.route import axons_between
+from striate.targets.neuromorphic.packing import ASSUMPTIONS
+from striate.targets.neuromorphic.partition import partition, usage_of
+from striate.targets.neuromorphic.pins import parse_pins, pinned_cores
+from striate.targets.neuromorphic.place import Board, Spot, capacity, place
+from striate.targets.neuromorphic.relay import relay_partial_sums
+from striate.targets.neuromorphic.route import messages_between
+from striate.tensor import Array
 from striate_runtime.hardware import Chip
 from striate_runtime.program import Port, Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Usage
 
 
-def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed: int, slabs: Slabs) -> Program:
-    """The program of an encoded graph on one chip. Raises CompileError[does-not-fit]."""
+@dataclass(frozen=True)
+class Mapped:
+    """An encoding on cores: where it is cut, what the cores send each other (in all samples of `activity`), and where
+    each of them stands. Cores are numbered as `blocks` lists them.
+    """
+
+    encoded: Encoded
+    demand: Demand
+    blocks: Blocks
+    messages: Array
+    activity: Activity
+    board: Board
+    spots: list[Spot]
+    notes: tuple[str, ...]
+
+
+def write_program(
+    graph: Graph,
+    encoded: Encoded,
+    chip: Chip,
+    machine: str,
+    seed: int,
+    slabs: Slabs,
+    *,
+    chips: int = 0,
+    pin: str = "",
+    span: Span | None = None,
+    calibration: Mapping[str, Array] | None = None,
+) -> Program:
+    """The program of an encoded graph on one chip, or on as many as it takes of the `chips` that may be used.
+
+    `chips` 0 is all that the board has. `pin` says where layers must stand (pins.py), `span` where that is written.
+    Cores that talk much on the `calibration` data are placed near each other.
+    Raises CompileError: does-not-fit, bad-machine.
+    """
+    mapped = map_to_cores(graph, encoded, chip, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration)
+    notes = (ASSUMPTIONS[chip.packing.kind], *_unlimited(mapped.demand), *mapped.notes)
+    return as_program(graph, mapped.encoded, chip, machine, _cores(mapped), notes)
+
+
+def as_program(
+    graph: Graph, encoded: Encoded, chip: Chip, machine: str, cores: tuple[Core, ...], notes: tuple[str, ...]
+) -> Program:
+    """An encoding and its cores written down; `notes` are what the mapping takes for granted."""
     encoding = encoded.encoding
-    shapes = {name: population.shape for name, population in encoding.populations.items()}
-    demand = Demand(chip, shapes, encoding.projections, slabs)
-    blocks = partition(demand, encoding.populations, capacity(chip), spans_of(graph))
     body = NeuromorphicBody(
         coding=encoded.coding,
         steps=encoded.steps,
         populations=tuple(encoding.populations.values()),
         projections=tuple(encoding.projections),
-        cores=_cores(encoded, demand, blocks, chip, seed),
+        cores=cores,
         inputs={port: given.population for port, given in encoded.inputs.items()},
         outputs=encoded.outputs,
         input_scale={port: given.scale for port, given in encoded.inputs.items()},
         input_low={port: given.low for port, given in encoded.inputs.items()},
         input_high={port: given.high for port, given in encoded.inputs.items()},
-        uncounted=(ASSUMPTIONS[chip.packing.kind], *_unlimited(demand), *encoded.remarks),
+        uncounted=(*notes, *encoded.remarks),
         reads=encoded.reads,
         read_at=encoded.read_at,
         series=encoded.series,
@@ -59,25 +107,72 @@ def write_program(graph: Graph, encoded: Encoded, chip: Chip, machine: str, seed
     )
 
 
+def map_to_cores(
+    graph: Graph,
+    encoded: Encoded,
+    chip: Chip,
+    seed: int,
+    slabs: Slabs,
+    *,
+    chips: int = 0,
+    pin: str = "",
+    span: Span | None = None,
+    calibration: Mapping[str, Array] | None = None,
+) -> Mapped:
+    """Split what is too much for a core, cut, and place. Parameters and errors as of `write_program`."""
+    allowed = _allowed(chip, chips, span)
+    pins = parse_pins(pin, allowed * capacity(chip), span)
+    activity = Activity() if calibration is None else measure(graph, encoded, calibration)
+    relayed = relay_partial_sums(encoded, chip)
+    populations, projections = relayed.encoded.encoding.populations, relayed.encoded.encoding.projections
+    shapes = {name: population.shape for name, population in populations.items()}
+    demand = Demand(chip, shapes, projections, slabs, sorts_of(relayed.encoded.encoding))
+    blocks = partition(
+        demand, populations, allowed * capacity(chip), spans_of(graph), chips=allowed, refused=relayed.refused
+    )
+    pinned = pinned_cores(pins, populations, blocks, span)
+    places = max([sum(len(pieces) for pieces in blocks.values()), *(place + 1 for place in pinned.values())])
+    board = Board(chip, -(-places // capacity(chip)))
+    messages = messages_between(demand, blocks, activity)
+    spots = place(chip, messages, seed, chips=board.chips, pinned=pinned)
+    notes = (*relayed.notes, *_sharing(demand, populations), activity.note)
+    return Mapped(relayed.encoded, demand, blocks, messages, activity, board, spots, notes)
+
+
 def spans_of(graph: Graph) -> dict[str, Span | None]:
     """Where each layer stands in the text."""
     return {node.name: node.span for node in graph}
 
 
-def _cores(encoded: Encoded, demand: Demand, blocks: Blocks, chip: Chip, seed: int) -> tuple[Core, ...]:
-    places = place(chip, axons_between(demand, blocks), seed)
+def _allowed(chip: Chip, chips: int, span: Span | None) -> int:
+    """How many chips a program may use."""
+    board = chip.topology.chips.value or 1
+    if chips > board:
+        message = f"'chips' is {chips}, and the board of {chip.title} has {board}"
+        raise CompileError(Diagnostic("bad-machine", message, span, help=f"name at most {board}, or leave it out"))
+    return chips or board
+
+
+def _cores(mapped: Mapped) -> tuple[Core, ...]:
     cores: list[Core] = []
-    for name, pieces in blocks.items():
-        population = encoded.encoding.populations[name]
+    for name, pieces in mapped.blocks.items():
+        population = mapped.encoded.encoding.populations[name]
         for block in pieces:
-            used = usage_of(demand, population, block, blocks)
-            usage = tuple(Usage(resource, amount, demand.limits[resource]) for resource, amount in used.items())
-            index = len(cores)
-            x, y = places[index]
-            cores.append(
-                Core(index, name, block.channels, block.rows, block.columns, 0, x, y, usage, block.spare_columns)
-            )
+            used = usage_of(mapped.demand, population, block, mapped.blocks)
+            usage = tuple(Usage(resource, amount, mapped.demand.limits[resource]) for resource, amount in used.items())
+            cuts, spot = (block.channels, block.rows, block.columns), mapped.spots[len(cores)]
+            cores.append(Core(len(cores), name, *cuts, *spot, usage, block.spare_columns))
     return tuple(cores)
+
+
+def _sharing(demand: Demand, populations: Iterable[str]) -> tuple[str, ...]:
+    """A remark on each population whose sources share axons."""
+    return tuple(
+        f"up to {demand.neurons_per_axon:,} neurons of a core share an axon to '{name}', and a spike says which "
+        f"of them sent it: more send to it than a core has axons ({demand.limits['axons_in']:,})"
+        for name in populations
+        if name in demand.sharing
+    )
 
 
 def _unlimited(demand: Demand) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who sends to whom: how many axons run from each core to each other core."""
+"""Who sends to whom: how many messages run from each core to each other core."""
 
 from __future__ import annotations
 
@@ -6,31 +6,40 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from striate.targets.neuromorphic.demand import Demand, reach
-from striate.targets.neuromorphic.partition import Blocks
+from striate.targets.neuromorphic.activity import Activity
+from striate.targets.neuromorphic.demand import Block, Blocks, Demand, Reach, reach
 from striate.tensor import Array
 
 
-def axons_between(demand: Demand, blocks: Blocks) -> Array:
-    """Axons from core to core, i64 `[cores, cores]`; cores are numbered as `blocks` lists them.
+def messages_between(demand: Demand, blocks: Blocks, activity: Activity) -> Array:
+    """Messages from core to core in all samples of the activity, i64 `[cores, cores]`, numbered as `blocks` lists them.
 
-    A source's neuron (or, where weights are shared, all channels of its position) has one axon to every core that
-    holds a target of it. Where every neuron is as active as any other, this is proportional to the traffic.
+    One for each event and each core that holds a synapse of it, for each projection: what the emulator counts.
     """
     first = _first_core(blocks)
     total = sum(len(pieces) for pieces in blocks.values())
-    axons = np.zeros((total, total), np.int64)
+    messages = np.zeros((total, total), np.int64)
     for target, pieces in blocks.items():
         for projection in demand.into[target]:
             source = projection.source
+            events = activity.of(source, demand.shapes[source])
             for there, piece in enumerate(pieces, first[target]):
                 heard = reach(projection, demand.shapes[source], demand.shapes[target], piece)
                 for here, sender in enumerate(blocks.get(source, []), first.get(source, 0)):
-                    axons[here, there] += demand.axons(projection, *heard.within(sender))
-    return axons
+                    if heard.within(sender)[1]:
+                        messages[here, there] += _sent(events, heard, sender)
+    return messages
 
 
-def _first_core(blocks: Mapping[str, list[object]] | Blocks) -> dict[str, int]:
+def _sent(events: Array, heard: Reach, sender: Block) -> int:
+    """How many events the neurons of a block send that another block hears."""
+    channels = slice(max(heard.channels[0], sender.channels[0]), min(heard.channels[1], sender.channels[1]))
+    rows = [row for row in heard.rows if sender.rows[0] <= row < sender.rows[1]]
+    columns = [column for column in heard.columns if sender.columns[0] <= column < sender.columns[1]]
+    return int(events[channels][:, rows][:, :, columns].sum())
+
+
+def _first_core(blocks: Mapping[str, list[Block]]) -> dict[str, int]:
     first: dict[str, int] = {}
     count = 0
     for name, pieces in blocks.items():

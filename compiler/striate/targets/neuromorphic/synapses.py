@@ -213,6 +213,7 @@ def connect(encoding: Encoding, synapses: Synapses, target: Population, delay: i
             groups=synapses.groups,
             channel_offset=synapses.channel_offset,
             delay=delay,
+            channels=None,
             **{role: encoding.store(f"{name}.{role}", array) for role, array in arrays.items()},
         )
     )

@@ -54,43 +54,47 @@ def convolution(
     column = tile % TILES * BN + tl.arange(0, BN)
     row_live = row < M
     column_live = column < GK
-    image = (row // (P * Q))[:, None] * H
     p = (row // Q % P)[:, None]
     q = (row % Q)[:, None]
     w_row = w_ptr + (group * GK + column)[:, None] * LENGTH
-
-    acc = tl.zeros((BM, BN), dtype=ACC)
-    for start in range(0, LENGTH, BK):
-        k = start + tl.arange(0, BK)
-        if GC % BK == 0:
-            tap = start // GC
-            c = (start // BK % (GC // BK) * BK + tl.arange(0, BK))[None, :]
-        else:
-            tap = (k // GC)[None, :]
-            c = (k % GC)[None, :]
-        r = tap // S
-        s = tap % S
-        if TRANSPOSED:  # x[h] reaches y[p] where p = h * stride - top + r * dilation
-            h_wide = p + TOP - r * DILATION_H
-            w_wide = q + LEFT - s * DILATION_W
-            h = h_wide // STRIDE_H
-            w = w_wide // STRIDE_W
-            inside = (h * STRIDE_H == h_wide) & (w * STRIDE_W == w_wide) & (h_wide >= 0) & (w_wide >= 0)
-        else:
-            h = p * STRIDE_H - TOP + r * DILATION_H
-            w = q * STRIDE_W - LEFT + s * DILATION_W
-            inside = (h >= 0) & (w >= 0)
-        inside = inside & (h < H) & (w < W) & (r < R) & row_live[:, None]
-        a = tl.load(x_ptr + ((image + h) * W + w) * C + group * GC + c, mask=inside, other=0)
-        b = tl.load(w_row + k[None, :], mask=column_live[:, None], other=0)
-        if x_ptr.dtype.element_ty == tl.uint8:
-            a = (a ^ 0x80).to(tl.int8, bitcast=True)
-        acc = tl.dot(a, b.T, acc, input_precision="ieee", out_dtype=ACC)
-
     channel = (group * GK + column)[None, :]
     channel_live = column_live[None, :]
-    at = row[:, None] * K + channel
     live = row_live[:, None] & channel_live
-    value = acc
-    # slot: epilogue
-    tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)
+    # slot: before
+    if True:  # slot: steps
+        frame = row // (P * Q)  # slot: frame
+        seen = row_live  # slot: seen
+        image = frame[:, None] * H
+        acc = tl.zeros((BM, BN), dtype=ACC)
+        for start in range(0, LENGTH, BK):
+            k = start + tl.arange(0, BK)
+            if GC % BK == 0:
+                tap = start // GC
+                c = (start // BK % (GC // BK) * BK + tl.arange(0, BK))[None, :]
+            else:
+                tap = (k // GC)[None, :]
+                c = (k % GC)[None, :]
+            r = tap // S
+            s = tap % S
+            if TRANSPOSED:  # x[h] reaches y[p] where p = h * stride - top + r * dilation
+                h_wide = p + TOP - r * DILATION_H
+                w_wide = q + LEFT - s * DILATION_W
+                h = h_wide // STRIDE_H
+                w = w_wide // STRIDE_W
+                inside = (h * STRIDE_H == h_wide) & (w * STRIDE_W == w_wide) & (h_wide >= 0) & (w_wide >= 0)
+            else:
+                h = p * STRIDE_H - TOP + r * DILATION_H
+                w = q * STRIDE_W - LEFT + s * DILATION_W
+                inside = (h >= 0) & (w >= 0)
+            inside = inside & (h < H) & (w < W) & (r < R) & seen[:, None]
+            a = tl.load(x_ptr + ((image + h) * W + w) * C + group * GC + c, mask=inside, other=0)
+            b = tl.load(w_row + k[None, :], mask=column_live[:, None], other=0)
+            if x_ptr.dtype.element_ty == tl.uint8:
+                a = (a ^ 0x80).to(tl.int8, bitcast=True)
+            acc = tl.dot(a, b.T, acc, input_precision="ieee", out_dtype=ACC)
+
+        at = row[:, None] * K + channel  # slot: at
+        value = acc
+        # slot: epilogue
+        tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)  # slot: store
+    # slot: after

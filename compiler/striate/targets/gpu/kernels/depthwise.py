@@ -39,22 +39,25 @@ def depthwise(
     row = tl.program_id(0) // TILES * BM + tl.arange(0, BM)
     channel = (tl.program_id(0) % TILES * BN + tl.arange(0, BN))[None, :]
     channel_live = channel < K
-    row_live = (row < M)[:, None]
-    live = row_live & channel_live
-    image = (row // (P * Q))[:, None] * H
+    live = (row < M)[:, None] & channel_live
     top = (row // Q % P)[:, None] * STRIDE_H - TOP
     left = (row % Q)[:, None] * STRIDE_W - LEFT
+    # slot: before
+    if True:  # slot: steps
+        frame = row // (P * Q)  # slot: frame
+        seen = row < M  # slot: seen
+        image = frame[:, None] * H
+        acc = tl.zeros((BM, BN), dtype=ACC)
+        for tap in tl.range(0, R * S, loop_unroll_factor=UNROLL):
+            h = top + tap // S * DILATION_H
+            w = left + tap % S * DILATION_W
+            inside = (h >= 0) & (h < H) & (w >= 0) & (w < W) & seen[:, None] & channel_live
+            x = tl.load(x_ptr + ((image + h) * W + w) * C + channel // (K // C), mask=inside, other=0)
+            weight = tl.load(w_ptr + tap * K + channel, mask=channel_live, other=0)
+            acc += x.to(ACC) * weight.to(ACC)
 
-    acc = tl.zeros((BM, BN), dtype=ACC)
-    for tap in tl.range(0, R * S, loop_unroll_factor=UNROLL):
-        h = top + tap // S * DILATION_H
-        w = left + tap % S * DILATION_W
-        inside = (h >= 0) & (h < H) & (w >= 0) & (w < W) & live
-        x = tl.load(x_ptr + ((image + h) * W + w) * C + channel // (K // C), mask=inside, other=0)
-        weight = tl.load(w_ptr + tap * K + channel, mask=channel_live, other=0)
-        acc += x.to(ACC) * weight.to(ACC)
-
-    at = row[:, None] * K + channel
-    value = acc
-    # slot: epilogue
-    tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)
+        at = row[:, None] * K + channel  # slot: at
+        value = acc
+        # slot: epilogue
+        tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)  # slot: store
+    # slot: after

@@ -19,9 +19,13 @@ def pointwise(
     ELEMENTS: tl.constexpr,
     BM: tl.constexpr,
 ):
-    at = tl.program_id(0) * BM + tl.arange(0, BM)
-    live = at < M
-    # slot: index
-    value = tl.load(x_ptr + at, mask=live, other=0)  # slot: value
-    # slot: epilogue
-    tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)
+    row = tl.program_id(0) * BM + tl.arange(0, BM)
+    live = row < M
+    # slot: before
+    if True:  # slot: steps
+        at = row  # slot: at
+        # slot: index
+        value = tl.load(x_ptr + at, mask=live, other=0)  # slot: value
+        # slot: epilogue
+        tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)  # slot: store
+    # slot: after

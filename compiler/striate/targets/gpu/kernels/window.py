@@ -47,7 +47,6 @@ def window(
     channel = (tl.program_id(0) % TILES * BN + tl.arange(0, BN))[None, :]
     channel_live = channel < C
     live = (row < M)[:, None] & channel_live
-    image = (row // (P * Q))[:, None] * H
     p = (row // Q % P)[:, None]
     q = (row % Q)[:, None]
     if ADAPTIVE:
@@ -61,23 +60,28 @@ def window(
         h_past = h_first + (R - 1) * DILATION_H + 1
         w_past = w_first + (S - 1) * DILATION_W + 1
 
-    acc = tl.full((BM, BN), EMPTY, dtype=ACC)
-    for tap in tl.range(0, R * S, loop_unroll_factor=UNROLL):
-        h = h_first + tap // S * DILATION_H
-        w = w_first + tap % S * DILATION_W
-        inside = (h >= 0) & (h < H) & (h < h_past) & (w >= 0) & (w < W) & (w < w_past) & live
-        x = tl.load(x_ptr + ((image + h) * W + w) * C + channel, mask=inside, other=0).to(ACC)
-        if KIND == "max":
-            acc = tl.maximum(acc, tl.where(inside, x, EMPTY))
-        else:
-            acc += x
+    # slot: before
+    if True:  # slot: steps
+        frame = row // (P * Q)  # slot: frame
+        image = frame[:, None] * H
+        acc = tl.full((BM, BN), EMPTY, dtype=ACC)
+        for tap in tl.range(0, R * S, loop_unroll_factor=UNROLL):
+            h = h_first + tap // S * DILATION_H
+            w = w_first + tap % S * DILATION_W
+            inside = (h >= 0) & (h < H) & (h < h_past) & (w >= 0) & (w < W) & (w < w_past) & live
+            x = tl.load(x_ptr + ((image + h) * W + w) * C + channel, mask=inside, other=0).to(ACC)
+            if KIND == "max":
+                acc = tl.maximum(acc, tl.where(inside, x, EMPTY))
+            else:
+                acc += x
 
-    value = acc
-    if KIND == "mean":
-        PAD: tl.constexpr = 1 if COUNT_PAD else 0
-        tall = tl.minimum(h_past, H + BOTTOM * PAD) - tl.maximum(h_first, -TOP * PAD)
-        wide = tl.minimum(w_past, W + RIGHT * PAD) - tl.maximum(w_first, -LEFT * PAD)
-        value = acc / (tall * wide).to(tl.float32)
-    at = row[:, None] * C + channel
-    # slot: epilogue
-    tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)
+        value = acc
+        if KIND == "mean":
+            PAD: tl.constexpr = 1 if COUNT_PAD else 0
+            tall = tl.minimum(h_past, H + BOTTOM * PAD) - tl.maximum(h_first, -TOP * PAD)
+            wide = tl.minimum(w_past, W + RIGHT * PAD) - tl.maximum(w_first, -LEFT * PAD)
+            value = acc / (tall * wide).to(tl.float32)
+        at = row[:, None] * C + channel  # slot: at
+        # slot: epilogue
+        tl.store(y_ptr + at, value.to(y_ptr.dtype.element_ty), mask=live)  # slot: store
+    # slot: after

@@ -1,0 +1,196 @@
+"""The peers' workload on the emulated chip: synaptic events per second with full accounting, and SANA-FE beside it.
+
+    python benchmarks/workload.py [--json FILE] [--sanafe PYTHON] [--seconds S]
+
+Every figure is of spikes that were checked, step by step and neuron by neuron, against the workload's own. An event is
+one weight that is not 0 met by one spike, borders clipped. Times are CPU seconds of one thread, the median of rounds in
+which the cases take turns (and the least, since other work on the machine only adds); threads are told by the clock.
+A profile counts messages, synaptic operations, words, hops and updates for each core and step, then time and energy.
+
+The limit is a bare scatter loop on this machine in the same run: rows of numbers that stay in the first level of cache
+are added to places drawn at random. PYTHON is an interpreter with `pip install sanafe`; end to end is building the
+network and running one sample, kernels compiled and both programs imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from machine import describe
+from numba import njit
+from workload_network import DATA, SHAPES, STEPS, Workload, native_program, read_workload
+
+from striate_runtime import open_device
+from striate_runtime.neuromorphic.chip import EmulatedChip
+
+LAYERS = ("conv1", "conv2", "dense")
+BATCHES = (1, 32)
+LANES = 16
+
+
+@njit(nogil=True)
+def _scatter(target: Any, rows: Any, places: Any, picked: Any) -> None:
+    for e in range(len(places)):
+        row, place = rows[picked[e]], places[e]
+        for i in range(row.shape[0]):
+            target[place + i] += row[i]
+
+
+def scatter_limit(dtype: Any) -> float:
+    """Additions per second of rows of 32 numbers to places of 8192, 64 rows: median of several rounds."""
+    rng = np.random.default_rng(0)
+    rows, target = np.ones((64, 32), dtype), np.zeros(8192 + 32, dtype)
+    places, picked = rng.integers(0, 256, 200_000) * 32, rng.integers(0, 64, 200_000)
+    _scatter(target, rows, places, picked)
+    return rows.shape[1] * len(places) / min(seconds(lambda: _scatter(target, rows, places, picked)) for _ in range(15))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU time of this thread."""
+    start = time.thread_time()
+    work()
+    return time.thread_time() - start
+
+
+def in_turn(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
+    """Each case's CPU time: median and least of rounds in which they take turns."""
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, work in cases.items():
+            taken[name].append(seconds(work))
+    return {name: {"median_s": statistics.median(all_s), "least_s": min(all_s)} for name, all_s in taken.items()}
+
+
+def check_spikes(device: EmulatedChip, workload: Workload, samples: int) -> int:
+    """How many spikes were checked; raises where one is missing or too many."""
+    at = device.run_at_steps({"x": workload.given(samples)}, range(1, STEPS + 1))
+    checked = 0
+    for layer, name in enumerate(LAYERS):
+        counted = np.stack([at[step][name] for step in range(1, STEPS + 1)], axis=1)
+        spikes = np.diff(counted, axis=1, prepend=0)
+        expected = workload.expected(layer, samples)
+        if not np.array_equal(spikes, expected):
+            raise SystemExit(f"{name}: {np.count_nonzero(spikes != expected)} spikes are not the workload's")
+        checked += int(expected.sum())
+    return checked
+
+
+def measure(workload: Workload, rounds: int) -> dict[str, Any]:
+    """Events per second with and without accounting at each batch, and end to end with the network's building."""
+    program = native_program(workload)
+    device = open_device(program, threads=1)
+    assert isinstance(device, EmulatedChip)
+    checked = check_spikes(device, workload, max(BATCHES))
+    results: dict[str, Any] = {"spikes_checked": checked, "batches": []}
+    for batch in BATCHES:
+        given = {"x": workload.given(batch)}
+        _, profile = device.profile(given)
+        events = profile.counts["synops"] * batch
+
+        def profiled(given: dict[str, npt.NDArray[Any]] = given) -> None:
+            device.profile(given)
+
+        def ran(given: dict[str, npt.NDArray[Any]] = given) -> None:
+            device.run(given)
+
+        times = in_turn({"profile": profiled, "run": ran}, max(5, rounds // batch))
+        results["batches"].append(
+            {
+                "batch": batch,
+                "events_per_sample": profile.counts["synops"],
+                "chip_latency_us": profile.latency_us.value,
+                "chip_energy_uj": profile.energy_uj.total.value,
+                **{f"{name}_{key}": value for name, found in times.items() for key, value in found.items()},
+                "events_per_second": events / times["profile"]["median_s"],
+                "events_per_second_at_best": events / times["profile"]["least_s"],
+                "events_per_second_without_accounting": events / times["run"]["median_s"],
+            }
+        )
+    one = {"x": workload.given(1)}
+
+    def end_to_end() -> None:
+        open_device(native_program(workload), threads=1).profile(one)
+
+    results["end_to_end"] = in_turn({"all": end_to_end}, 9)["all"]
+    return results
+
+
+def measure_threads(workload: Workload, rounds: int) -> dict[str, float]:
+    """The clock's seconds for 32 samples on one thread and on two, taking turns."""
+    program, given = native_program(workload), {"x": workload.given(32)}
+    devices = {threads: open_device(program, threads=threads) for threads in (1, 2)}
+    taken: dict[int, list[float]] = {threads: [] for threads in devices}
+    profiles = [device.profile(given)[1] for device in devices.values()]
+    assert profiles[0] == profiles[1], "what is counted does not depend on the number of threads"
+    for _ in range(max(5, rounds // 32)):
+        for threads, device in devices.items():
+            start = time.perf_counter()
+            device.profile(given)
+            taken[threads].append(time.perf_counter() - start)
+    one, two = (statistics.median(taken[threads]) for threads in (1, 2))
+    return {"one_thread_s": one, "two_threads_s": two, "speed_up": one / two}
+
+
+def measure_sanafe(python: str) -> dict[str, Any]:
+    """SANA-FE on sample 0, in its own interpreter: building, loading, and running with its `simple` timing."""
+    script = Path(__file__).with_name("workload_sanafe.py")
+    shown = subprocess.run([python, str(script), str(DATA)], capture_output=True, text=True, check=True)
+    return json.loads(shown.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure and print; with --json also write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    parser.add_argument("--sanafe", metavar="PYTHON", help="measure SANA-FE with this interpreter, too")
+    parser.add_argument("--rounds", type=int, default=200, help="how often one sample is measured (default: 200)")
+    arguments = parser.parse_args()
+    if not DATA.exists():
+        sys.exit(f"{DATA} is not there: it lies beside the repository")
+    workload = read_workload()
+    limits = {f"{name}_per_second": scatter_limit(dtype) for name, dtype in (("i16", np.int16), ("i32", np.int32))}
+    results = measure(workload, arguments.rounds)
+    results["threads"] = measure_threads(workload, arguments.rounds)
+    if arguments.sanafe:
+        results["sanafe"] = measure_sanafe(arguments.sanafe)
+    _show(limits, results)
+    if arguments.json:
+        report = {"format": 1, "machine": describe(), "limits": limits, "results": results}
+        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _show(limits: dict[str, float], results: dict[str, Any]) -> None:
+    print(
+        f"{results['spikes_checked']:,} spikes of {sum(int(np.prod(s)) for s in SHAPES):,} neurons are the workload's"
+    )
+    limit = limits["i16_per_second"]
+    print(f"limit, a bare scatter loop: {limit / 1e9:.1f} G i16/s, {limits['i32_per_second'] / 1e9:.1f} G i32/s")
+    for one in results["batches"]:
+        rate, best = one["events_per_second"], one["events_per_second_at_best"]
+        print(f"batch {one['batch']}: {rate / 1e9:.2f} G events/s ({rate / limit:.0%} of the limit), ", end="")
+        print(f"best {best / 1e9:.2f}; {one['profile_median_s'] / one['batch'] * 1e3:.2f} ms/sample; ", end="")
+        print(f"without accounting {one['events_per_second_without_accounting'] / 1e9:.2f} G/s")
+    threads, whole = results["threads"], results["end_to_end"]
+    print(f"two threads: {threads['speed_up']:.2f} times one; end to end {whole['median_s'] * 1e3:.0f} ms")
+    if "sanafe" in results:
+        sanafe = results["sanafe"]
+        print(
+            f"SANA-FE {sanafe['version']}: building {sanafe['build_s']:.2f} s, running {sanafe['run_s']:.2f} s: ",
+            end="",
+        )
+        print(f"{(sanafe['build_s'] + sanafe['run_s']) / whole['median_s']:.0f} times as long end to end, ", end="")
+        print(f"{sanafe['run_s'] / results['batches'][0]['profile_median_s']:.0f} times without building")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The neurons of plain.py update and fire: sums of 16 bits, no products, and nothing done where nothing arrives."""
+
+# pyright: basic
+# numba compiles these functions from the types of the arrays in tables.py, which its decorators cannot express.
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
+from striate_runtime.neuromorphic.events_blocks import (
+    far_nothing_new,
+    nothing_new,
+    ones,
+    plain_block,
+    trailing_zeros,
+    whole_plain_block,
+)
+from striate_runtime.neuromorphic.native import SUM_SHIFT
+from striate_runtime.neuromorphic.tables import LANES
+
+_MASK = (1 << LANES) - 1
+_STRIDE = 4 * LANES
+_jit = njit(nogil=True, error_model="numpy")
+
+
+@_jit
+def sum_up(tables, state, p, start, step, counts, saturation):
+    """Update population p and write its events from `start` on; where they end."""
+    populations, segments, parameters = tables.populations, tables.segments, tables.parameters
+    now, then = _halves(state.sums, step)
+    interval = populations.reset_interval[p]
+    if interval > 0 and step % interval == populations.reset_offset[p]:
+        _reset(populations, segments, state, p, then)
+    still = populations.still[p] == 1 and step > 0
+    sums, potential = state.sums, state.potential
+    position = start
+    for s in range(populations.segment[p], populations.segment[p + 1]):
+        before = position
+        active, over = np.int64(0), np.int64(0)
+        neuron, parameter, length = segments.neuron[s], segments.parameter[s], segments.length[s]
+        at, old = now + segments.accumulator[s], then + segments.accumulator[s]
+        i = np.int64(-LANES)
+        while i + LANES < length:
+            i += LANES
+            if still:
+                if i + _STRIDE <= length and far_nothing_new(sums, at + i, old + i):  # pyright: ignore
+                    i += _STRIDE - LANES
+                    continue
+                if nothing_new(sums, at + i, old + i):  # pyright: ignore
+                    continue
+            where = (sums, at + i, old + i, potential, neuron + i)
+            what = (parameters.bias, parameters.threshold, parameter + i)
+            if i + LANES <= length:
+                masks = whole_plain_block(*where, *what)  # pyright: ignore
+            else:
+                masks = plain_block(*where, *what, length - i)  # pyright: ignore
+            active += ones((masks >> LANES) & _MASK)  # pyright: ignore
+            over += ones(masks >> (2 * LANES))  # pyright: ignore
+            sends = masks & _MASK
+            while sends:
+                sender = np.uint64(neuron + i + trailing_zeros(sends))  # pyright: ignore
+                state.spike_count[sender] += 1
+                state.event_neuron[np.uint64(position)] = sender
+                state.event_payload[np.uint64(position)] = 1
+                position += 1
+                sends &= sends - 1
+        core = segments.core[s]
+        if over > 0:
+            if saturation[core, 0] == 0 or step < saturation[core, 1]:
+                saturation[core, 1] = step
+            saturation[core, 0] += over
+        if len(counts) > 0:
+            counts[core, ACTIVE] += active
+            counts[core, EVENTS_OUT] += position - before
+    return position
+
+
+@_jit
+def copy_currents(populations, segments, sums, p, step, row):
+    """The currents of population p after `step`: the sums that arrived in it, counted 64 times."""
+    now, _ = _halves(sums, step)
+    first = populations.neuron[p]
+    for s in range(populations.segment[p], populations.segment[p + 1]):
+        for i in range(segments.length[s]):
+            row[segments.neuron[s] - first + i] = np.int32(sums[now + segments.accumulator[s] + i]) << SUM_SHIFT
+
+
+@_jit
+def _halves(sums, step):
+    """Where the sums of this step start, and those of the step before, which are the next step's."""
+    half = len(sums) // 2
+    return (step % 2) * half, (1 - step % 2) * half
+
+
+@_jit
+def _reset(populations, segments, state, p, then):
+    """v and u become 0."""
+    first = populations.neuron[p]
+    state.potential[first : first + populations.neurons[p]] = 0
+    sums = state.sums
+    for s in range(populations.segment[p], populations.segment[p + 1]):
+        place = then + segments.accumulator[s]
+        sums[place : place + segments.length[s]] = 0

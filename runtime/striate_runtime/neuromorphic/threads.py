@@ -1,0 +1,76 @@
+"""Samples are independent: a few threads run them, each with a state of its own, and what they counted is added up.
+
+All that is added are integers, so that results do not depend on how many threads there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from striate_runtime.neuromorphic.counts import Counts
+
+Array = npt.NDArray[Any]
+
+_PIECES = 4
+"""Samples are cut into so many pieces for each thread, since some take longer than others."""
+
+_FEWEST = 2
+"""A thread is started only for so many samples or more."""
+
+Kernel = Callable[[slice, Any, Counts, Counts], None]
+"""Runs the samples of a slice with a state, and adds to pair totals and saturation."""
+
+
+def default_threads() -> int:
+    """As many as there are cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_on_threads(
+    kernel: Kernel, samples: int, states: list[Any], new: Callable[[], Any], threads: int, totals: Counts, late: Counts
+) -> None:
+    """Run `samples` samples on at most `threads` threads.
+
+    states: one for each thread so far, to which `new` ones are added as they are needed. totals: i64 `[pairs, columns]`
+    and late: i64 `[cores, 2]` (how often a sum was too large, the first step) are added to.
+    """
+    threads = max(1, min(threads, samples // _FEWEST))
+    states += [new() for _ in range(len(states), threads)]
+    if threads == 1:
+        kernel(slice(0, samples), states[0], totals, late)
+        return
+    pieces: SimpleQueue[slice] = SimpleQueue()
+    edges = np.linspace(0, samples, min(samples, threads * _PIECES) + 1).astype(int).tolist()
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        pieces.put(slice(start, end))
+
+    def work(state: Any) -> tuple[Counts, Counts]:
+        own = np.zeros_like(totals), np.zeros_like(late)
+        while True:
+            try:
+                piece = pieces.get_nowait()
+            except Empty:
+                return own
+            kernel(piece, state, *own)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for own_totals, own_late in pool.map(work, states[:threads]):
+            totals += own_totals
+            _add(late, own_late)
+
+
+def _add(late: Counts, more: Counts) -> None:
+    """Add how often, and keep the earlier of the first steps."""
+    first = np.where(late[:, 0] > 0, late[:, 1], more[:, 1])
+    both = (late[:, 0] > 0) & (more[:, 0] > 0)
+    late[:, 1] = np.where(both, np.minimum(late[:, 1], more[:, 1]), first)
+    late[:, 0] += more[:, 0]
