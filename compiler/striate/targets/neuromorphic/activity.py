@@ -37,7 +37,8 @@ class Activity:
 def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) -> Activity:
     """The activity of a graph's populations on calibration data `[N, *shape]`, over time `[N, T, *shape]`.
 
-    graded: how often a code is not 0. native: how many spikes. rate: steps times the activation, in units of its full scale, at most 1.
+    graded: how often a code is not 0. native: how many spikes. rate: steps times the activation, in units of its full
+    scale, at most 1.
     """
     populations = encoded.encoding.populations
     samples = {name: np.asarray(array)[:SAMPLES] for name, array in calibration.items() if name in graph.inputs}
