@@ -63,7 +63,7 @@ def shared_thresholds(thresholds: Array, most: int) -> Array:
     ordered = np.unique(thresholds)
     if len(ordered) <= most:
         return thresholds
-    low, high = 1.0, float(ordered[-1] / ordered[0])
+    low, high = 1.0, 2 * float(ordered[-1] / ordered[0])
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (low, middle) if len(_steps(ordered, middle)) <= most else (middle, high)
