@@ -57,9 +57,9 @@ def _interpret_over_time(
     assert steps > 0, "a network with time runs for at least one step"
     parameters = {node.name: _parameters(graph, node, float64) for node in order}
     states = {node.name: _at_rest(graph, node, samples, float64) for node in order}
-    kept = {name for name in (*graph.inputs, *states) if keep is None or name in keep}
+    kept = [name for name in (*graph.inputs, *states) if keep is None or name in keep]
     at_the_end = graph.downstream(node.name for node in order if node.operator.reads_out)
-    history: dict[str, list[Array]] = {name: [] for name in kept - at_the_end}
+    history: dict[str, list[Array]] = {name: [] for name in kept if name not in at_the_end}
     values: dict[str, Array] = {}
     for t in range(steps):
         values = {name: array[:, t] for name, array in series.items()}
@@ -80,7 +80,7 @@ def _interpret_over_time(
         for name, past in history.items():
             past.append(np.broadcast_to(values[name], (samples, *values[name].shape[1:])))
     over_time = {name: np.stack(past, axis=1) for name, past in history.items()}
-    return over_time | {name: values[name] for name in kept & at_the_end}
+    return {name: over_time[name] if name in over_time else values[name] for name in kept}
 
 
 def _at_rest(graph: Graph, node: Node, samples: int, float64: bool) -> State:

@@ -2,7 +2,8 @@
 
     read        text -> syntax -> graph, with the weights loaded          (language, weights)
     optimise    graph -> the same function, less work                     (passes)
-    quantize    graph -> the same operators on integers, calibrated       (passes, where a machine wants it)
+    quantize    graph -> the same operators on integers, calibrated       (passes, where a machine wants it; with
+                time by quantize_time, in the neurons that chips have)
     lower       graph -> program for one machine                          (targets)
 
 `Compilation` holds one network and keeps each stage's value, so that several machines share the work and

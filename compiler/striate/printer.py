@@ -85,7 +85,7 @@ def _attributes(node: Node) -> list[str]:
             continue
         value = getattr(node.operator, field.name)
         kind = node.operator.UNITS.get(field.name)
-        text = write_value(value) if kind is None or value is None else write_quantity(value, kind)
+        text = write_quantity(value, kind) if kind is not None and isinstance(value, float) else write_value(value)
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required:
             written.append(text)

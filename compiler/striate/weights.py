@@ -14,6 +14,9 @@ import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic, Note, Span, nearest
 from striate.graph import Graph, Node, Parameter
+from striate.operators.neuron import Neuron
+from striate.operators.schema import OperatorError
+from striate.operators.stateful import StatefulOperator
 from striate.tensor import NUMPY, Array, TensorType
 
 
@@ -46,6 +49,24 @@ def load_weights(graph: Graph, declaration: WeightsDeclaration | None, base: Pat
         values = _Checked(graph, declaration, _read(declaration, base / declaration.path)).values()
     for name, value in values.items():
         graph.parameters[name] = Parameter(graph.parameters[name].type, value)
+    _check_neurons(graph)
+
+
+def _check_neurons(graph: Graph) -> None:
+    """Neurons whose numbers are among the weights have legal ones. Raises CompileError[bad-weights]."""
+    mistakes: list[Diagnostic] = []
+    for node in graph:
+        values = {role: graph.value(node, role) for role in node.parameters}
+        known = {role: value for role, value in values.items() if value is not None}
+        if not isinstance(node.operator, StatefulOperator) or graph.dt_s is None or not known:
+            continue
+        try:
+            node.operator.check_parameters(graph.dt_s, **known)
+        except OperatorError as error:
+            name = node.parameters[error.attribute or next(iter(known))]
+            mistakes.append(Diagnostic("bad-weights", f"'{name}': {error}", node.span))
+    if mistakes:
+        raise CompileError(mistakes)
 
 
 # -- from a file
@@ -158,6 +179,10 @@ _CONSTANT = {
 }
 """(operator, role) -> the number that PyTorch fills it with."""
 
+_NEURONS = {"threshold": 1.0, "decay_current": 0.5, "decay_voltage": 0.5}
+_STEPS_OF_TAU = 10
+"""What neurons given by channel start with: a threshold, decays, and time constants of so many steps."""
+
 
 def _initial(graph: Graph, node: Node, seed: int) -> list[tuple[str, Array]]:
     """PyTorch's default initialisation: uniform within 1 / sqrt(fan in) for weights and biases (He et al. 2015, eq. 10,
@@ -167,6 +192,8 @@ def _initial(graph: Graph, node: Node, seed: int) -> list[tuple[str, Array]]:
     for role, name in node.parameters.items():
         type = graph.parameters[name].type
         constant = _CONSTANT.get((node.operator.name, role))
+        if isinstance(node.operator, Neuron) and graph.dt_s is not None:
+            constant = _NEURONS.get(role, _STEPS_OF_TAU * graph.dt_s)
         if constant is not None:
             values.append((name, np.full(type.shape, constant, NUMPY[type.dtype])))
             continue

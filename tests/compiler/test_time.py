@@ -182,6 +182,8 @@ def test_a_gpu_program_has_the_steps_that_are_asked_for_else_those_of_the_data_e
         ("y = x |> lif(tau=20mV)", "wrong-unit"),
         ("y = x |> lif(tau=20parsecs)", "wrong-unit"),
         ("y = x |> integrate_and_fire(2ms)", "wrong-unit"),
+        ("y = x |> lif(tau=per_chanel)", "bad-attribute"),
+        ("y = x |> lif(20ms, refractory=per_channel)", "unknown-name"),
         ("y = x |> lif(tau=20us)", "tau-below-dt"),
         ("y = x |> cuba_lif(20ms, 20us)", "tau-below-dt"),
         ("y = x |> integrate_and_fire(0)", "bad-attribute"),
@@ -199,6 +201,77 @@ def test_a_gpu_program_has_the_steps_that_are_asked_for_else_those_of_the_data_e
 )
 def test_a_mistake_about_time_has_its_code(statement: str, code: str) -> None:
     assert codes(f"network n(x: f32[4], dt = 1ms) -> y {{\n {statement}\n}}") == [code]
+
+
+BY_CHANNEL = {
+    "integrate_and_fire(threshold=per_channel)": ("integrate_and_fire({threshold})", ("threshold",)),
+    "lif(tau=per_channel, threshold=per_channel)": ("lif({tau}s, {threshold})", ("tau", "threshold")),
+    "cuba_lif(per_channel, per_channel, 0.5, zero)": (
+        "cuba_lif({tau_current}s, {tau_voltage}s, 0.5, zero)", ("tau_current", "tau_voltage"),
+    ),
+    "cuba_lif(decay_current=per_channel, decay_voltage=per_channel)": (
+        "cuba_lif(decay_current={decay_current}, decay_voltage={decay_voltage})", ("decay_current", "decay_voltage"),
+    ),
+    "leaky_integrator(per_channel)": ("leaky_integrator({tau}s)", ("tau",)),
+}  # fmt: skip
+VALUES = {"threshold": (0.5, 0.75, 2.0), "tau": (0.002, 0.01, 0.02), "decay": (0.0, 0.25, 1.0)}
+
+
+@pytest.mark.parametrize("stage", BY_CHANNEL)
+def test_a_neuron_given_by_channel_is_in_each_channel_the_one_with_that_number(stage: str) -> None:
+    single, roles = BY_CHANNEL[stage]
+    graph = read(f"network n(x: f32[3, 2], dt = 1ms) -> y {{ y = x |> {stage} }}").graph
+    assert set(graph.parameters) == {f"y.{role}" for role in roles}
+    assert read(print_graph(graph)).graph == graph
+    for role in roles:
+        numbers = np.array(VALUES[role.partition("_")[0]], np.float32)
+        graph.set_parameter(f"y.{role}", numbers, graph.parameters[f"y.{role}"].type)
+    x = np.random.default_rng(0).random((1, 30, 3, 2)).astype(np.float32)
+    found = interpret(graph, {"x": x})["y"]
+    assert found.dtype == np.float32
+    for channel in range(3):
+        given = {role: repr(float(VALUES[role.partition("_")[0]][channel])) for role in roles}
+        for place in range(2):
+            wanted = run(single.format(**given), x[0, :, channel, place])
+            assert found[0, :, channel, place] == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("role", "value", "says"),
+    [
+        ("threshold", 0.0, "'y.threshold': threshold must be more than 0, and is 0"),
+        ("tau", 0.0005, "'y.tau': tau is 0.5 ms, shorter than the time step of 1 ms"),
+        ("tau", -1.0, "'y.tau': tau must be more than 0, and is -1"),
+        ("decay_current", 1.5, "'y.decay_current': decay_current must be from 0 to 1, and one is 1.5"),
+        ("decay_current", -0.5, "'y.decay_current': decay_current must be from 0 to 1, and one is -0.5"),
+    ],
+)
+def test_a_weight_that_no_neuron_can_have_is_an_error_at_the_neuron(
+    tmp_path: Path, role: str, value: float, says: str
+) -> None:
+    from safetensors.numpy import save_file
+
+    stages = {
+        "threshold": "integrate_and_fire(per_channel)", "tau": "lif(per_channel)",
+        "decay_current": "cuba_lif(decay_current=per_channel, decay_voltage=0.5)",
+    }  # fmt: skip
+    (tmp_path / "n.striate").write_text(
+        f'network n(x: f32[4], dt = 1ms) -> y {{ weights "w.safetensors"\n y = x |> {stages[role]} }}'
+    )
+    save_file({f"y.{role}": np.array([0.5, value, 0.5, 0.5], np.float32)}, tmp_path / "w.safetensors")
+    with pytest.raises(CompileError) as caught:
+        read_file(tmp_path / "n.striate")
+    (mistake,) = caught.value.diagnostics
+    assert (mistake.code, mistake.message) == ("bad-weights", says)
+    assert mistake.span is not None
+
+
+def test_neurons_given_by_channel_start_at_ten_steps_a_half_and_one() -> None:
+    text = "y = x |> lif(per_channel, per_channel) |> cuba_lif(per_channel, decay_voltage=per_channel)"
+    graph = read_file(f"network n(x: f32[4], dt = 2ms) -> y {{ weights init(0)\n {text} }}").graph
+    start = {name.rpartition(".")[2]: set(p.value.tolist()) for name, p in graph.parameters.items()}  # type: ignore[union-attr]
+    tau = float(np.float32(0.02))
+    assert start == {"tau": {tau}, "threshold": {1.0}, "tau_current": {tau}, "decay_voltage": {0.5}}
 
 
 @pytest.mark.parametrize("stage", ["lif(20ms)", "integrate_and_fire", "delay(1)", "spike_count"])

@@ -87,6 +87,7 @@ NETWORKS = {
         "b = y |> delay(1, size=(3, 7, 7)) |> conv2d(3, 3, padding=1, bias=false)\n"
         " y = (x |> conv2d(3, 3)) + b |> lif(9ms, 0.3)"
     ),
+    "by channel": "y = x |> lif(per_channel, per_channel, zero) |> conv2d(3, 3) |> cuba_lif(per_channel, 9ms, 0.2)",
     "what nothing feeds": "y = x |> slice(1, 1) |> conv2d(3, 3) |> lif(5ms, 0.1)",
 }
 

@@ -82,7 +82,9 @@ def _verdict(compilation: Compilation, machine: Machine) -> dict[str, object]:
         return {"machine": str(machine), "ok": False, "errors": [as_json(d) for d in diagnostics_of(error)]}
     from striate_runtime.report.program import summary
 
-    return {"machine": str(machine), "ok": True, "errors": [], **summary(program)}
+    steps = compilation.steps_on(machine) if compilation.graph.dt_s is not None else None
+    of_a_sample = {} if steps is None else {"steps_per_sample": steps}
+    return {"machine": str(machine), "ok": True, "errors": [], **summary(program), **of_a_sample}
 
 
 def _print(network: dict[str, object], verdicts: list[dict[str, object]]) -> None:

@@ -129,18 +129,22 @@ def _interpreted(
     values = interpret_all(graph, inputs)
     if graph.dt_s is not None:
         outputs = {output: values[value] for output, value in graph.outputs.items()}
-        values = values | over_time(graph, values) | outputs
+        values = {name: array for name, array in over_time(graph, values).items() if name not in outputs} | outputs
     return Trace(str(machine), graph.name, tuple(inputs), values)
 
 
 def over_time(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
-    """What neurons give under a chip's names for it: spikes `[N, T, *shape]`, potentials of those that never fire."""
+    """Values `[N, T, *shape]` in their order, and what neurons give under a chip's names for it as well.
+
+    Those are spikes, and the potentials of neurons that never fire.
+    """
     from striate_runtime.trace import EVENTS, POTENTIALS, SPIKES
 
     endings = {**dict.fromkeys(FIRING, SPIKES), **dict.fromkeys(SILENT, POTENTIALS)}
     named: dict[str, Array] = {}
     for name, array in values.items():
         node = graph.producer(name)
+        named[name] = array
         ending = endings.get(node.operator.name) if node else None
         if ending == POTENTIALS:
             named[name + ending] = array

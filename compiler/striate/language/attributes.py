@@ -66,7 +66,7 @@ def fit(attribute: Attribute, value: Value | str) -> Any:
 def wanted(attribute: Attribute) -> str:
     """What the attribute takes, in words: `a whole number or a tuple of 2 whole numbers`."""
     if attribute.unit is not None:
-        return example_of(attribute.unit)
+        return " or ".join([example_of(attribute.unit), *(f"the word {word}" for word in attribute.words)])
     kinds = [
         _KINDS.get(kind) or _tuple(kind)
         for kind in _members(attribute.kind)

@@ -89,7 +89,8 @@ def _first_line(operator: type[Operator]) -> str:
 
 
 def _given(operator: Operator, attribute: str, value: Any) -> str:
-    return write_quantity(value, operator.UNITS[attribute]) if attribute in operator.UNITS else _word(value)
+    has_unit = attribute in operator.UNITS and isinstance(value, float)
+    return write_quantity(value, operator.UNITS[attribute]) if has_unit else _word(value)
 
 
 def _word(value: object) -> str:

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from striate.operators.neuron import EACH, PER_CHANNEL, Neuron, as_precise, check_positive, kept_after
 from striate.operators.rules import require, require_at_least, require_word
 from striate.operators.schema import Case, f32
-from striate.operators.stateful import State, StatefulOperator, keep_after, require_longer_than_step
+from striate.operators.stateful import State, StatefulOperator, require_longer_than_step
 from striate.tensor import Array, TensorType
 
 RESETS = ("subtract", "zero")
@@ -17,17 +18,17 @@ ACTIVATIONS = ("none", "relu")
 
 
 @dataclass(frozen=True)
-class IntegrateAndFire(StatefulOperator):
+class IntegrateAndFire(Neuron):
     """Adds up its input and sends 1 when the sum reaches the threshold, else 0.
 
     v += x; if v >= threshold: send 1, and v -= threshold (subtract) or v = 0 (zero). For `refractory` steps after a
-    spike v stays as it is, and input is lost.
+    spike v stays as it is, and input is lost. `per_channel` in place of a number makes it a parameter, [C].
     """
 
     name: ClassVar[str] = "integrate_and_fire"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "threshold": EACH}
 
-    threshold: float = 1.0
+    threshold: float | str = 1.0
     reset: str = "subtract"
     refractory: int = 0
 
@@ -42,7 +43,8 @@ class IntegrateAndFire(StatefulOperator):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
-        return _fire(v, v + inputs[0], state["resting"], self.threshold, self.reset, self.refractory)
+        threshold = self.number("threshold", v, parameters)
+        return _fire(v, v + inputs[0], state["resting"], threshold, self.reset, self.refractory)
 
     def operations(self, *inputs: TensorType) -> int:
         """An addition, a comparison and a reset for each neuron."""
@@ -55,25 +57,26 @@ class IntegrateAndFire(StatefulOperator):
             Case(cls(), (f32(3, 4, 4),), "defaults"),
             Case(cls(0.5, "zero"), (f32(5),), "reset to zero"),
             Case(cls(1.0, "subtract", 2), (f32(5),), "refractory"),
+            Case(cls(PER_CHANNEL), (f32(3, 4, 4),), "thresholds by channel"),
         )
 
 
 @dataclass(frozen=True)
-class Lif(StatefulOperator):
+class Lif(Neuron):
     """A leaky integrate-and-fire neuron: v = exp(-dt / tau) * v + x; threshold, reset and refractory as there."""
 
     name: ClassVar[str] = "lif"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS, "tau": EACH, "threshold": EACH}
     UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
 
-    tau: float
-    threshold: float = 1.0
+    tau: float | str
+    threshold: float | str = 1.0
     reset: str = "subtract"
     refractory: int = 0
 
     def __post_init__(self) -> None:
         """A positive time constant and threshold, a known reset, and no negative number of steps."""
-        _check_positive(tau=self.tau)
+        check_positive(tau=self.tau)
         _check_firing(self.threshold, self.reset, self.refractory)
 
     def check_time(self, dt_s: float) -> None:
@@ -87,8 +90,9 @@ class Lif(StatefulOperator):
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
         v = state["v"]
-        charged = keep_after(dt_s, self.tau) * v + inputs[0]
-        return _fire(v, charged, state["resting"], self.threshold, self.reset, self.refractory)
+        charged = kept_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
+        threshold = self.number("threshold", v, parameters)
+        return _fire(v, charged, state["resting"], threshold, self.reset, self.refractory)
 
     def operations(self, *inputs: TensorType) -> int:
         """A product, an addition, a comparison and a reset for each neuron."""
@@ -100,11 +104,13 @@ class Lif(StatefulOperator):
         return (
             Case(cls(0.02), (f32(3, 4, 4),), "defaults"),
             Case(cls(0.005, 0.5, "zero", 2), (f32(5),), "reset to zero, refractory"),
+            Case(cls(PER_CHANNEL, PER_CHANNEL), (f32(3, 4, 4),), "time constants and thresholds by channel"),
+            Case(cls(0.005, PER_CHANNEL, "zero"), (f32(5),), "thresholds by channel"),
         )
 
 
 @dataclass(frozen=True)
-class CubaLif(StatefulOperator):
+class CubaLif(Neuron):
     """A leaky integrate-and-fire neuron with a leaky input current: u = a * u + x; v = b * v + u.
 
     a = exp(-dt / tau_current) or 1 - decay_current, b likewise: for each of the two give the time constant or the part
@@ -112,16 +118,19 @@ class CubaLif(StatefulOperator):
     """
 
     name: ClassVar[str] = "cuba_lif"
-    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"reset": RESETS}
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "reset": RESETS,
+        **dict.fromkeys(("tau_current", "tau_voltage", "threshold", "decay_current", "decay_voltage"), EACH),
+    }
     UNITS: ClassVar[dict[str, str]] = {"tau_current": "time", "tau_voltage": "time"}
 
-    tau_current: float | None = None
-    tau_voltage: float | None = None
-    threshold: float = 1.0
+    tau_current: float | str | None = None
+    tau_voltage: float | str | None = None
+    threshold: float | str = 1.0
     reset: str = "subtract"
     refractory: int = 0
-    decay_current: float | None = None
-    decay_voltage: float | None = None
+    decay_current: float | str | None = None
+    decay_voltage: float | str | None = None
 
     def __post_init__(self) -> None:
         """For current and voltage one of time constant and decay; the rest as integrate_and_fire."""
@@ -132,9 +141,10 @@ class CubaLif(StatefulOperator):
         ):
             message = f"give either tau_{what} (a time) or decay_{what} (the part lost in a step, 0 to 1)"
             require((tau is None) != (decay is None), message, f"tau_{what}" if tau is not None else None)
-            if tau is not None:
-                _check_positive(**{f"tau_{what}": tau})
-            if decay is not None:
+            check_positive(**{f"tau_{what}": tau})
+            if isinstance(decay, str):
+                require_word(decay, EACH, f"decay_{what}")
+            elif decay is not None:
                 attribute = f"decay_{what}"
                 require(0 <= decay <= 1, f"{attribute} must be from 0 to 1, and is {decay:g}", attribute)
 
@@ -148,11 +158,18 @@ class CubaLif(StatefulOperator):
 
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step: the current first, then the potential with the new current."""
-        u = _keep(dt_s, self.tau_current, self.decay_current) * state["u"] + inputs[0]
         v = state["v"]
-        charged = _keep(dt_s, self.tau_voltage, self.decay_voltage) * v + u
-        spikes, after = _fire(v, charged, state["resting"], self.threshold, self.reset, self.refractory)
+        u = self._kept(dt_s, "current", v, parameters) * state["u"] + inputs[0]
+        charged = self._kept(dt_s, "voltage", v, parameters) * v + u
+        threshold = self.number("threshold", v, parameters)
+        spikes, after = _fire(v, charged, state["resting"], threshold, self.reset, self.refractory)
         return spikes, {"u": u, **after}
+
+    def _kept(self, dt_s: float, what: str, v: Array, parameters: dict[str, Array]) -> float | Array:
+        """The part of the current or the voltage that one step keeps."""
+        if getattr(self, f"tau_{what}") is not None:
+            return kept_after(dt_s, self.number(f"tau_{what}", v, parameters), v)
+        return as_precise(1 - self.number(f"decay_{what}", v, parameters), v)
 
     def operations(self, *inputs: TensorType) -> int:
         """Two products, two additions, a comparison and a reset for each neuron."""
@@ -169,21 +186,26 @@ class CubaLif(StatefulOperator):
                 "decays, reset to zero, refractory",
             ),
             Case(cls(0.005, decay_voltage=0.0), (f32(5),), "no leak of the potential"),
+            Case(cls(PER_CHANNEL, PER_CHANNEL, PER_CHANNEL), (f32(3, 4, 4),), "all by channel"),
+            Case(
+                cls(decay_current=PER_CHANNEL, decay_voltage=PER_CHANNEL, reset="zero"), (f32(5),), "decays by channel"
+            ),
         )
 
 
 @dataclass(frozen=True)
-class LeakyIntegrator(StatefulOperator):
+class LeakyIntegrator(Neuron):
     """A potential that leaks and never fires: v = exp(-dt / tau) * v + x, and v is the result."""
 
     name: ClassVar[str] = "leaky_integrator"
+    WORDS: ClassVar[dict[str, tuple[str, ...]]] = {"tau": EACH}
     UNITS: ClassVar[dict[str, str]] = {"tau": "time"}
 
-    tau: float
+    tau: float | str
 
     def __post_init__(self) -> None:
         """A positive time constant."""
-        _check_positive(tau=self.tau)
+        check_positive(tau=self.tau)
 
     def check_time(self, dt_s: float) -> None:
         """tau is at least dt."""
@@ -195,7 +217,8 @@ class LeakyIntegrator(StatefulOperator):
 
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step."""
-        v = keep_after(dt_s, self.tau) * state["v"] + inputs[0]
+        v = state["v"]
+        v = kept_after(dt_s, self.number("tau", v, parameters), v) * v + inputs[0]
         return v, {"v": v}
 
     def operations(self, *inputs: TensorType) -> int:
@@ -205,7 +228,11 @@ class LeakyIntegrator(StatefulOperator):
     @classmethod
     def cases(cls) -> tuple[Case, ...]:
         """An image and a vector."""
-        return Case(cls(0.02), (f32(3, 4, 4),), "an image"), Case(cls(0.1), (f32(5),), "a vector")
+        return (
+            Case(cls(0.02), (f32(3, 4, 4),), "an image"),
+            Case(cls(0.1), (f32(5),), "a vector"),
+            Case(cls(PER_CHANNEL), (f32(3, 4, 4),), "time constants by channel"),
+        )
 
 
 @dataclass(frozen=True)
@@ -260,13 +287,8 @@ class SigmaDelta(StatefulOperator):
         )
 
 
-def _check_positive(**attributes: float) -> None:
-    for attribute, value in attributes.items():
-        require(0 < value < float("inf"), f"{attribute} must be more than 0, and is {value:g}", attribute)
-
-
-def _check_firing(threshold: float, reset: str, refractory: int) -> None:
-    _check_positive(threshold=threshold)
+def _check_firing(threshold: float | str, reset: str, refractory: int) -> None:
+    check_positive(threshold=threshold)
     require_word(reset, RESETS, "reset")
     require_at_least(0, refractory=refractory)
 
@@ -275,19 +297,11 @@ def _potential(x: TensorType) -> dict[str, TensorType]:
     return {"v": x, "resting": TensorType("i32", x.shape)}
 
 
-def _keep(dt_s: float, tau: float | None, decay: float | None) -> float:
-    """The part of a state that one step keeps."""
-    if tau is not None:
-        return keep_after(dt_s, tau)
-    assert decay is not None, "one of time constant and decay is given"
-    return 1 - decay
-
-
 def _fire(
-    before: Array, charged: Array, resting: Array, threshold: float, reset: str, refractory: int
+    before: Array, charged: Array, resting: Array, threshold: float | Array, reset: str, refractory: int
 ) -> tuple[Array, State]:
     """Spikes (1 or 0, as precise as the potential) and the state after."""
-    awake = resting == 0
+    awake, threshold = resting == 0, as_precise(threshold, before)
     v = np.where(awake, charged, before)
     spikes = awake & (v >= threshold)
     v = np.where(spikes, v - threshold if reset == "subtract" else np.zeros_like(v), v)

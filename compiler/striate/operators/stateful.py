@@ -42,6 +42,9 @@ class StatefulOperator(Operator):
     def check_time(self, dt_s: float) -> None:
         """Raises OperatorError where the attributes make no sense at this time step."""
 
+    def check_parameters(self, dt_s: float, **parameters: Array) -> None:
+        """Raises OperatorError where the values of parameters make no sense at this time step."""
+
     def step(self, inputs: tuple[Array, ...], state: State, dt_s: float, **parameters: Array) -> tuple[Array, State]:
         """One step: operands `[N, *shape]` and the state before -> the result and the state after."""
         raise AssertionError(f"{self.name} states no step")
@@ -67,9 +70,9 @@ def keep_after(dt_s: float, tau: float) -> float:
     return math.exp(-dt_s / tau)
 
 
-def require_longer_than_step(dt_s: float, **taus: float | None) -> None:
-    """No time constant is shorter than the time step. Raises OperatorError."""
+def require_longer_than_step(dt_s: float, **taus: float | str | None) -> None:
+    """No time constant is shorter than the time step; a word stands for parameters. Raises OperatorError."""
     for attribute, tau in taus.items():
-        if tau is not None:
+        if tau is not None and not isinstance(tau, str):
             message = f"{attribute} is {1e3 * tau:g} ms, shorter than the time step of {1e3 * dt_s:g} ms"
             require(tau >= dt_s, message, attribute)

@@ -23,7 +23,7 @@ from striate.operators import (
     SigmaDelta,
 )
 from striate.operators.fixed_point import LARGEST_STATE, LARGEST_THRESHOLD, STATE_BITS, SUM_SHIFT, WHOLE
-from striate.operators.stateful import keep_after
+from striate.operators.neuron import PER_CHANNEL
 from striate.targets.gpu.weights import parameter
 from striate.tensor import Array
 
@@ -44,30 +44,31 @@ class Neuron:
 def _integrate_and_fire(graph: Graph, node: Node) -> Neuron:
     operator = node.operator
     assert isinstance(operator, IntegrateAndFire), "the table maps it here"
-    return _float_neuron(operator, ("charged = {v} + {a}",), {})
+    return _float_neuron(graph, node, operator, ("charged = {v} + {a}",), {})
 
 
 def _lif(graph: Graph, node: Node) -> Neuron:
     operator = node.operator
     assert isinstance(operator, Lif), "the table maps it here"
-    return _float_neuron(operator, ("charged = {v_kept} * {v} + {a}",), {"v_kept": _kept(graph, operator.tau)})
+    kept = {"v_kept": _kept(graph, node, "tau")}
+    return _float_neuron(graph, node, operator, ("charged = {v_kept} * {v} + {a}",), kept)
 
 
 def _cuba_lif(graph: Graph, node: Node) -> Neuron:
     operator = node.operator
     assert isinstance(operator, CubaLif), "the table maps it here"
     kept = {
-        "u_kept": _kept(graph, operator.tau_current, operator.decay_current),
-        "v_kept": _kept(graph, operator.tau_voltage, operator.decay_voltage),
+        "u_kept": _kept(graph, node, "tau_current", "decay_current"),
+        "v_kept": _kept(graph, node, "tau_voltage", "decay_voltage"),
     }
     lines = ("{u} = {u_kept} * {u} + {a}", "charged = {v_kept} * {v} + {u}")
-    return _float_neuron(operator, lines, kept, {"u": 0})
+    return _float_neuron(graph, node, operator, lines, kept, {"u": 0})
 
 
 def _leaky_integrator(graph: Graph, node: Node) -> Neuron:
     operator = node.operator
     assert isinstance(operator, LeakyIntegrator), "the table maps it here"
-    return Neuron({"v": 0}, ("{v} = {v_kept} * {v} + {a}",), "{v}", {"v_kept": _kept(graph, operator.tau)})
+    return Neuron({"v": 0}, ("{v} = {v_kept} * {v} + {a}",), "{v}", {"v_kept": _kept(graph, node, "tau")})
 
 
 def _sigma_delta(graph: Graph, node: Node) -> Neuron:
@@ -162,11 +163,16 @@ Firing = IntegrateAndFire | Lif | CubaLif
 
 
 def _float_neuron(
-    operator: Firing, charge: tuple[str, ...], kept: Mapping[str, Array], more: Mapping[str, int] | None = None
+    graph: Graph,
+    node: Node,
+    operator: Firing,
+    charge: tuple[str, ...],
+    kept: Mapping[str, Array],
+    more: Mapping[str, int] | None = None,
 ) -> Neuron:
     fire = _fire("{v} >= {threshold}", "{v} - {threshold}", operator.reset, operator.refractory, "0.0")
     states = {**(more or {}), "v": 0, **({"resting": 0} if operator.refractory else {})}
-    constants = {**kept, "threshold": _one(operator.threshold)}
+    constants = {**kept, "threshold": _numbers(graph, node, "threshold").astype(np.float32)}
     return Neuron(states, (*charge, *fire), "fires.to(tl.float32)", constants)
 
 
@@ -184,13 +190,20 @@ def _fire(exceeds: str, above: str, reset: str, refractory: int, zero: str) -> t
     )
 
 
-def _kept(graph: Graph, tau: float | None, decay: float | None = None) -> Array:
+def _kept(graph: Graph, node: Node, tau: str, decay: str | None = None) -> Array:
     """The part of a state that a step keeps, as the reference has it."""
     assert graph.dt_s is not None, "state only is where there is time"
-    if tau is not None:
-        return _one(keep_after(graph.dt_s, tau))
+    if getattr(node.operator, tau) is not None:
+        return np.exp(-graph.dt_s / _numbers(graph, node, tau)).astype(np.float32)
     assert decay is not None, "one of time constant and decay is given"
-    return _one(1 - decay)
+    return (1 - _numbers(graph, node, decay)).astype(np.float32)
+
+
+def _numbers(graph: Graph, node: Node, attribute: str) -> Array:
+    """An attribute's one number, or those of all channels where they are among the weights: f64."""
+    value = getattr(node.operator, attribute)
+    given = parameter(graph, node, attribute) if value == PER_CHANNEL else np.array([value])
+    return given.astype(np.float64)
 
 
 def _one(number: float) -> Array:

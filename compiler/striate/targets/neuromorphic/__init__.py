@@ -2,6 +2,8 @@
 
     encode      graded.py, rate.py       graph -> populations and projections, exact or as rates (balance.py)
                 delta.py                 exact, for streams: only changes are sent
+                native.py                exact, for networks with time: their own neurons (native_neurons.py,
+                                         native_values.py), as many steps later as the network is deep (retime.py)
                 encoding.py, synapses.py what both fill in: who sends which number, and where it goes
     partition   demand.py, partition.py  what fits on a core, and how populations are cut
     place       route.py, place.py       who talks to whom, and where on the mesh it stands

@@ -35,9 +35,10 @@ class Activity:
 
 
 def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) -> Activity:
-    """The activity of a graph's populations on calibration data `[N, *shape]`.
+    """The activity of a graph's populations on calibration data `[N, *shape]`, over time `[N, T, *shape]`.
 
-    graded: how often a code is not 0. rate: steps times the activation, in units of its full scale, at most 1.
+    graded: how often a code is not 0. native: how many spikes. rate: steps times the activation, in units of its full
+    scale, at most 1.
     """
     populations = encoded.encoding.populations
     samples = {name: np.asarray(array)[:SAMPLES] for name, array in calibration.items() if name in graph.inputs}
@@ -47,7 +48,7 @@ def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) ->
     events: dict[str, Array] = {}
     for name in sorted(named):
         value = values[name].reshape(-1, *populations[name].shape)
-        if encoded.coding == "graded":
+        if encoded.coding in ("graded", "native"):
             sent = np.count_nonzero(value, axis=0)
         else:
             full_scale = populations[name].full_scale

@@ -129,7 +129,7 @@ def _compile(request: Request) -> Program:
         steps=_frames(request) if coding == "delta" else steps,
         hardware=request.hardware,
         machine=str(machine),
-        calibration=request.calibration() if coding in ("graded", "rate") else None,
+        calibration=request.calibration() if coding in ("graded", "rate", "native") else None,
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
         slabs=cast(Slabs, str(request.options["slabs"])),

@@ -7,7 +7,6 @@ than in the network each population works. What the chip's registers cannot hold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -21,7 +20,14 @@ from striate.operators.quantized import LIMITS, Quantize, Requantize
 from striate.operators.readout import Delay
 from striate.targets.neuromorphic.encoding import Encoded, Given, image_of
 from striate.targets.neuromorphic.native_neurons import NativeNeurons
-from striate.targets.neuromorphic.native_values import Codes, Reading, Value, at_delay, delays_of, masked
+from striate.targets.neuromorphic.native_sums import (
+    Gather,
+    as_sum,
+    copies_by_delay,
+    gather_by_delay,
+    whole_population,
+)
+from striate.targets.neuromorphic.native_values import Codes, Reading, Value, at_delay
 from striate.targets.neuromorphic.not_yet import (
     MOVED_SUM,
     MOVEMENTS,
@@ -31,9 +37,7 @@ from striate.targets.neuromorphic.not_yet import (
 )
 from striate.targets.neuromorphic.retime import LoopError, retime
 from striate.targets.neuromorphic.sums import (
-    Replant,
     Sum,
-    copy_of,
     mapped_sum,
     moved,
     signed_sum,
@@ -45,14 +49,7 @@ from striate.targets.neuromorphic.walk import Refusal, Walk
 from striate.tensor import NUMPY, Array
 from striate_runtime.hardware import Chip
 
-Gather = Callable[[Array, Replant], Sum]
-"""Makes a sum of what neurons send; the Replant copies those that lie scattered."""
-
 COUNTED_ONCE = "an input number is injected as one event, whatever it is; {title} would take as many spikes as it says"
-
-
-class ScatteredNumbersError(Exception):
-    """An input is rearranged, and its numbers cannot be relayed."""
 
 
 class Native:
@@ -171,6 +168,18 @@ class Native:
 
     # -- sums
 
+    def _by_delay(self, node: Node, gather: Gather) -> Sum:
+        return gather_by_delay(self.neurons, self.graph, node, self._codes(node.inputs[0]), gather)
+
+    def _multiply(self, node: Node) -> Value:
+        """Codes times a whole number for each channel: synapses one to one with that weight."""
+        codes, limits = self._codes(node.inputs[0]), cast(Requantize, node.operator).limits
+        multiplier, shift = (self._parameter(node, role).astype(np.int64) for role in ("multiplier", "shift"))
+        if limits != LIMITS["i32"] or (multiplier % (1 << shift)).any():
+            raise Refusal("a neuron multiplies spikes by whole numbers, and this rescales them")
+        factors = np.broadcast_to((multiplier >> shift).astype(np.int32), image_of(node.type.shape)[0])
+        return copies_by_delay(self.encoding, node.name, codes, factors)
+
     def _weigh(self, node: Node) -> Value:
         return self._by_delay(
             node, lambda neurons, plant: weighted_sum(self.encoding, self.graph, node, neurons, plant)
@@ -184,48 +193,6 @@ class Native:
         return self._by_delay(
             node, lambda neurons, plant: window_sum(self.encoding, node, neurons, window, None, plant)
         )
-
-    def _by_delay(self, node: Node, gather: Gather) -> Sum:
-        """A sum of codes that may be differently old: one set of synapses for each delay.
-
-        Where an operand is rearranged so that no channel is an image any more, relays put it in order; of an input's
-        numbers, which no neuron can send on, every synapse is stored by itself.
-        """
-        codes = self._codes(node.inputs[0])
-        total: Sum | None = None
-        for delay in delays_of(codes):
-            planted: list[str] = []
-
-            def plant(_: Node, neurons: Array, delay: int = delay, planted: list[str] = planted) -> Array:
-                if not self.neurons.are_spikes(neurons):
-                    raise ScatteredNumbersError
-                copy = copy_of(self.encoding, node.name, neurons, neurons.shape)
-                planted.append(self.neurons.relay(at_delay(copy, delay), f"{node.name}.copied", node.name))
-                return self.encoding.neurons(planted[0], neurons.shape)
-
-            try:
-                part = gather(masked(codes, delay), plant)
-            except ScatteredNumbersError:
-                part = mapped_sum(self.encoding, self.graph, node, masked(codes, delay))
-            part = part if planted else at_delay(part, delay)
-            total = part if total is None else replace(total, synapses=total.synapses + part.synapses)
-        assert total is not None, "a tensor has at least one delay"
-        return total
-
-    def _multiply(self, node: Node) -> Value:
-        """Codes times a whole number for each channel: synapses one to one with that weight."""
-        codes, limits = self._codes(node.inputs[0]), cast(Requantize, node.operator).limits
-        multiplier, shift = (self._parameter(node, role).astype(np.int64) for role in ("multiplier", "shift"))
-        if limits != LIMITS["i32"] or (multiplier % (1 << shift)).any():
-            raise Refusal("a neuron multiplies spikes by whole numbers, and this rescales them")
-        shape = node.type.shape
-        factors = np.broadcast_to((multiplier >> shift).astype(np.int32), image_of(shape)[0])
-        total: Sum | None = None
-        for delay in delays_of(codes):
-            part = at_delay(copy_of(self.encoding, node.name, masked(codes, delay), shape, factors), delay)
-            total = part if total is None else replace(total, synapses=total.synapses + part.synapses)
-        assert total is not None, "a tensor has at least one delay"
-        return total
 
     def _add(self, node: Node) -> Value:
         first, second = (self._value(name) for name in node.inputs)
@@ -296,7 +263,7 @@ class Native:
             return Reading(self._whole(node, value), "spike_count")
         if isinstance(value, Reading):
             raise Refusal(TOTAL_OF_POTENTIALS, "give the potential out over time, and add it up")
-        total = self._copied(node.name, value)
+        total = as_sum(self.encoding, node.name, value)
         return Reading(self.neurons.accumulate(total, node.name, self.steps), None)
 
     def _last(self, node: Node) -> Value:
@@ -317,31 +284,12 @@ class Native:
         if isinstance(value, Reading):
             return value
         if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
-            return Reading(self._whole_named(name, value, value.neurons.shape), "spikes", series=True)
-        made = self.neurons.watch(self._copied(name, value), name)
+            return Reading(whole_population(self.neurons, name, value), "spikes", series=True)
+        made = self.neurons.watch(as_sum(self.encoding, name, value), name)
         return Reading(made, "current", series=True, scale=1 / 64)
 
-    def _copied(self, name: str, value: Value) -> Sum:
-        """Numbers that are to be added up: a sum as it is, codes one by one."""
-        if isinstance(value, Sum):
-            return value
-        assert isinstance(value, Codes), "a potential is not added up"
-        parts = [
-            at_delay(copy_of(self.encoding, name, masked(value, delay), value.neurons.shape), delay)
-            for delay in delays_of(value)
-        ]
-        return replace(parts[0], synapses=tuple(each for part in parts for each in part.synapses))
-
     def _whole(self, node: Node, codes: Codes) -> str:
-        return self._whole_named(node.name, codes, node.type.shape)
-
-    def _whole_named(self, name: str, codes: Codes, shape: Sequence[int]) -> str:
-        """The population that sends exactly these spikes in this step; relays where there is none."""
-        found = self.encoding.whole_population(codes.neurons)
-        if found is not None and not codes.delays.any():
-            return found
-        parts = self._copied(name, codes)
-        return self.neurons.relay(parts, self.encoding.fresh(f"{name}.copied"), name)
+        return whole_population(self.neurons, node.name, codes)
 
     # -- mistakes
 

@@ -168,8 +168,8 @@ class NativeNeurons:
         for name, offset in offsets.items():
             if self.encoding.populations[name].kind != "input":
                 self.encoding.revise(name, fires_at=offset)
-        populations = self.encoding.populations
-        self.encoding.populations = {name: populations[name] for name in sorted(populations, key=offsets.__getitem__)}
+        inputs_first = sorted(self.encoding.populations.values(), key=lambda p: (p.kind != "input", offsets[p.name]))
+        self.encoding.populations = {population.name: population for population in inputs_first}
         for link in self.links:
             delay = chip_delay(link.edge, offsets)
             if most is not None and delay > most:

@@ -160,7 +160,7 @@ class _Splitter:
     def _exceeded(self, population: Population, incoming: list[Projection]) -> tuple[str, int, int] | None:
         """What one neuron needs more of than a core has: (resource, needed, had)."""
         names = {population.name, *(projection.source for projection in incoming)}
-        known = self.encoding.populations | {population.name: population}
+        known = self.encoded.encoding.populations | self.encoding.populations | {population.name: population}
         demand = Demand(self.chip, {name: known[name].shape for name in names}, incoming)
         used = demand.of(population, neuron_in_the_middle(population))
         for resource in DIVISIBLE:
