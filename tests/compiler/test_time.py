@@ -249,7 +249,7 @@ def test_a_neuron_given_by_channel_is_in_each_channel_the_one_with_that_number(s
 def test_a_weight_that_no_neuron_can_have_is_an_error_at_the_neuron(
     tmp_path: Path, role: str, value: float, says: str
 ) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
 
     stages = {
         "threshold": "integrate_and_fire(per_channel)", "tau": "lif(per_channel)",

@@ -45,6 +45,7 @@ MOST_CORES = 4096
 def check_conditions(chip: Chip, check: Check) -> None:
     """Check all of it."""
     _check_mesh(chip, check)
+    check(chip.time.layer_delay_steps.value != 0, "time.layer_delay_steps", "must be at least 1")
     for fact, values in BELONGS.items():
         for value, fields in values.items():
             for field in fields:

@@ -48,6 +48,11 @@ class Time(msgspec.Struct, frozen=True):
     event_one_layer_latency_us: Quantity | None = None
     event_all_layers_latency_us: Quantity | None = None
 
+    @property
+    def event_steps(self) -> int:
+        """Steps from an event to its arrival: at least 1, which is what is taken where it is unpublished."""
+        return self.layer_delay_steps.value or 1
+
 
 class Topology(msgspec.Struct, frozen=True):
     """The mesh of routers, `cores_per_router` cores at each, and what crossing it costs per message and hop.

@@ -241,7 +241,8 @@ class Graded:
             role: encoding.store(f"{name}.{role}", np.broadcast_to(array, image[0]).astype(np.int32))
             for role, array in arrays.items()
         }
-        depth = 1 + max((encoding.populations[each.source].fires_at for each in total.synapses), default=0)
+        sent = max((encoding.populations[each.source].fires_at for each in total.synapses), default=0)
+        depth = sent + self.chip.time.event_steps
         record = {"name": name, "layer": total.layer, "shape": image, "fires_at": depth, **fields, **stored}
         population = msgspec.convert(record, Population)
         encoding.add(population)
@@ -251,7 +252,7 @@ class Graded:
 
     def _delay(self, source: str, depth: int) -> int:
         """After how many steps an event arrives: the sums of a coding that sends once may wait for the last."""
-        return 1
+        return self.chip.time.event_steps
 
     def _replant(self, node: Node, neurons: Array) -> Array:
         """A population that copies scattered codes."""

@@ -294,12 +294,13 @@ class Native:
     # -- mistakes
 
     def _too_fast(self, error: LoopError) -> Diagnostic:
-        names, hops = error.populations, len(error.populations)
+        names, each = error.populations, self.chip.time.event_steps
+        hops = each * len(names)
         way = " -> ".join(f"'{name}'" for name in (*names, names[0]))
         node = next((self.graph.node(name) for name in names if self.graph.producer(name)), None)
         message = (
-            f"the loop {way} passes {hops} populations, each at least a step of {self.chip.title}, and the network's "
-            f"delays on it add up to {error.delay}"
+            f"the loop {way} passes {len(names)} populations, an event takes {each} step{'s' if each > 1 else ''} of "
+            f"{self.chip.title} to each, and the network's delays on it add up to {error.delay}"
         )
         help = f"raise the delay of the feedback to {hops} or more"
         return Diagnostic("cannot-lower", message, node.span if node else None, help=help)

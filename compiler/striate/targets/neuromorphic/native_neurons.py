@@ -35,10 +35,9 @@ class Link:
     synapses: Synapses
     target: str
 
-    @property
-    def edge(self) -> Edge:
-        """As retiming sees it."""
-        return Edge(self.synapses.source, self.target, self.synapses.delay)
+    def edge(self, hop: int) -> Edge:
+        """As retiming sees it, on a chip on which an event takes `hop` steps at least."""
+        return Edge(self.synapses.source, self.target, self.synapses.delay, hop)
 
 
 class NativeNeurons:
@@ -53,7 +52,7 @@ class NativeNeurons:
     @property
     def edges(self) -> tuple[Edge, ...]:
         """What retiming must keep a step apart."""
-        return tuple(link.edge for link in self.links)
+        return tuple(link.edge(self.chip.time.event_steps) for link in self.links)
 
     def check_chip(self) -> None:
         """Raise CompileError[cannot-lower] where a chip's neurons are narrower than those of the integer graph."""
@@ -171,7 +170,7 @@ class NativeNeurons:
         inputs_first = sorted(self.encoding.populations.values(), key=lambda p: (p.kind != "input", offsets[p.name]))
         self.encoding.populations = {population.name: population for population in inputs_first}
         for link in self.links:
-            delay = chip_delay(link.edge, offsets)
+            delay = chip_delay(link.edge(self.chip.time.event_steps), offsets)
             if most is not None and delay > most:
                 message = (
                     f"events from '{link.synapses.source}' to '{link.target}' would wait {delay} steps "

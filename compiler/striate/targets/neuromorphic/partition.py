@@ -14,7 +14,7 @@ from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.targets.neuromorphic.demand import WORDS, Block, Blocks, Demand, Range
 from striate.targets.neuromorphic.encoding import Image
 from striate.targets.neuromorphic.nearest import most_channels, most_inputs
-from striate.targets.neuromorphic.relay import neuron_in_the_middle
+from striate.targets.neuromorphic.relay import neurons_in_the_middle
 from striate_runtime.program.neuromorphic import Population
 
 PASSES = 4
@@ -132,10 +132,10 @@ class _Cutter:
     # -- what does not fit
 
     def _one_neuron_is_too_much(self, population: Population) -> Diagnostic:
-        one = neuron_in_the_middle(population)
-        over = self.overrun(population, one)
-        assert over is not None, f"one neuron of '{population.name}' fits, but no cut of it does"
-        resource, used, allowed = over
+        neurons = neurons_in_the_middle(population, self.demand.into[population.name])
+        too_much = [(one, over) for one in neurons if (over := self.overrun(population, one)) is not None]
+        assert too_much, f"one neuron of '{population.name}' fits, but no cut of it does"
+        one, (resource, used, allowed) = too_much[0]
         message = (
             f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: one of its neurons alone takes "
             f"{used:,} {WORDS[resource]}, and a core has {allowed:,}"

@@ -228,7 +228,8 @@ class Rate:
     def _install(self, name: str, total: Sum, balanced: Balanced, fields: Mapping[str, object]) -> None:
         """Add the population and its projections, delayed so that all ways to it are equally long."""
         populations = self.encoding.populations
-        depth = 1 + max((populations[each.source].fires_at for each in total.synapses), default=0)
+        sent = max((populations[each.source].fires_at for each in total.synapses), default=0)
+        depth = sent + self.chip.time.event_steps
         record = {"name": name, "layer": total.layer, "shape": image_of(total.shape), "fires_at": depth, **fields}
         if balanced.bias is not None:
             record["bias"] = self.encoding.store(f"{name}.bias", balanced.bias.astype(np.int32))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from striate_runtime.hardware import Chip, Hardware
 
 NO_STEPS = "{title} has no time step, and every coding sends at steps"
-TICKS = "{title} has steps of a fixed length, and work that outlasts one is not noticed yet"
 CROSSBAR = (
     "a synapse of {title} is one bit, and a neuron has one strength for each type of axon: "
     "a weight of 8 bits has no place there"
@@ -15,7 +14,6 @@ DIRECT = "the cores of {title} are connected directly, and places are chosen on 
 
 REASONS = {
     ("time", "model", "async_event"): NO_STEPS,
-    ("time", "model", "fixed_tick"): TICKS,
     ("packing", "kind", "crossbar"): CROSSBAR,
     ("packing", "kind", "pow2_kernel"): POWERS,
     ("topology", "routing", "direct"): DIRECT,

@@ -60,10 +60,11 @@ def relay_partial_sums(encoded: Encoded, chip: Chip) -> Relayed:
     return Relayed(encoded, tuple(splitter.notes), splitter.refused)
 
 
-def neuron_in_the_middle(population: Population) -> Block:
-    """One neuron, of those with the most inputs."""
+def neurons_in_the_middle(population: Population, incoming: list[Projection]) -> list[Block]:
+    """One neuron of each sort of channel, with the most inputs of its sort: sorts begin where projections do."""
     _, h, w = population.shape
-    return Block((0, 1), (h // 2, h // 2 + 1), (w // 2, w // 2 + 1))
+    first = sorted({0, *(projection.channel_offset for projection in incoming)})
+    return [Block((c, c + 1), (h // 2, h // 2 + 1), (w // 2, w // 2 + 1)) for c in first]
 
 
 @dataclass
@@ -127,7 +128,8 @@ class _Splitter:
             self.encoding.add(relay)
             self.encoding.projections += [self._stored(piece, name) for piece in part]
             link = f"{name}->{population.name}"
-            onward.append(Projection(link, population.layer, name, population.name, "one_to_one"))
+            delay = self.chip.time.event_steps
+            onward.append(Projection(link, population.layer, name, population.name, "one_to_one", delay=delay))
         return onward
 
     def _pieces(self, population: Population, projection: Projection) -> list[Projection]:
@@ -162,11 +164,12 @@ class _Splitter:
         names = {population.name, *(projection.source for projection in incoming)}
         known = self.encoded.encoding.populations | self.encoding.populations | {population.name: population}
         demand = Demand(self.chip, {name: known[name].shape for name in names}, incoming)
-        used = demand.of(population, neuron_in_the_middle(population))
-        for resource in DIVISIBLE:
-            limit = demand.limits[resource]
-            if limit is not None and used[resource] > limit:
-                return resource, used[resource], limit
+        for neuron in neurons_in_the_middle(population, incoming):
+            used = demand.of(population, neuron)
+            for resource in DIVISIBLE:
+                limit = demand.limits[resource]
+                if limit is not None and used[resource] > limit:
+                    return resource, used[resource], limit
         return None
 
     def _fits(self, population: Population, part: list[Projection]) -> bool:
@@ -256,8 +259,8 @@ def _note(population: Population, over: tuple[str, int, int], relays: int) -> st
     channels, h, w = population.shape
     return (
         f"the inputs of '{population.name}' are split over cores, which have {had:,} {WORDS[resource]} and not "
-        f"{needed:,}; {relays * channels * h * w:,} more neurons send {relays} partial sums of them, a step later, "
-        "charged like any others"
+        f"{needed:,}; {relays * channels * h * w:,} more neurons send {relays} partial sums of them, an "
+        "event's time later, charged like any others"
     )
 
 

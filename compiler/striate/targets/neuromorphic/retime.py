@@ -3,7 +3,7 @@
 An event that is sent in one step of the chip arrives in the next, or later; within a step of the network a spike
 passes through any number of layers. So a population p works r(p) steps behind the network: at step t + r(p) of the chip
 it does what the network does at step t. An edge that the network delays by d steps then takes d + r(target) - r(source)
-steps of the chip, which must be at least 1 (Leiserson and Saxe, Algorithmica 6, 1991: retiming).
+steps of the chip, which must be at least what a hop takes (Leiserson and Saxe, Algorithmica 6, 1991: retiming).
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Edge:
-    """Events from one population to another, `delay` steps of the network later."""
+    """Events from one population to another, `delay` steps of the network later; a `hop` is the least on the chip."""
 
     source: str
     target: str
     delay: int = 0
+    hop: int = 1
 
 
 class LoopError(Exception):
@@ -31,10 +32,10 @@ class LoopError(Exception):
 
 
 def retime(populations: Iterable[str], edges: Iterable[Edge], fixed: Iterable[str] = ()) -> dict[str, int]:
-    """The least r of every population, at least 0, with which every edge takes a step or more; 0 for `fixed` ones.
+    """The least r of every population, at least 0, with which every edge takes a hop or more; 0 for `fixed` ones.
 
-    r(p) is the longest way to p, of which an edge is 1 - delay long. Raises LoopError where there is none: a loop over
-    more populations than its delays add up to. Nothing leads to a fixed population.
+    r(p) is the longest way to p, of which an edge is hop - delay long. Raises LoopError where there is none: a loop
+    whose hops take more than its delays add up to. Nothing leads to a fixed population.
     """
     offsets = dict.fromkeys(populations, 0)
     edges = tuple(edges)
@@ -44,8 +45,8 @@ def retime(populations: Iterable[str], edges: Iterable[Edge], fixed: Iterable[st
     for _ in range(len(offsets) + 1):
         late = None
         for edge in edges:
-            if offsets[edge.source] + 1 - edge.delay > offsets[edge.target]:
-                offsets[edge.target] = offsets[edge.source] + 1 - edge.delay
+            if offsets[edge.source] + edge.hop - edge.delay > offsets[edge.target]:
+                offsets[edge.target] = offsets[edge.source] + edge.hop - edge.delay
                 through[edge.target], late = edge, edge.target
         if late is None:
             return offsets
