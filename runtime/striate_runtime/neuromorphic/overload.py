@@ -89,8 +89,10 @@ def _merged(one: tuple[int, int, float] | None, other: tuple[int, int, float]) -
 def _unfinished(cores: Times, counts: Counts, chip: Chip, limit: float) -> int:
     """Messages left when the tick ends, a core's taken as all alike, and after its neurons where it works in turn."""
     messages = message_times_ns(counts, chip)
-    available = limit - (cores - messages) if chip.time.overlap == "sum" else np.full(cores.shape, limit)
+    available = (
+        np.maximum(limit - (cores - messages), 0.0) if chip.time.overlap == "sum" else np.full_like(cores, limit)
+    )
     late = messages > available
     number = counts[..., MESSAGES_IN][late]
-    done = np.floor(number * np.maximum(available[late], 0.0) / messages[late] + 1e-9)
+    done = np.floor(number * available[late] / messages[late] + 1e-9)
     return int((number - done).sum())
