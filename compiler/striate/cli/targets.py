@@ -9,24 +9,27 @@ import msgspec
 from striate.cli import console
 
 if TYPE_CHECKING:
-    from striate.targets.schema import Option
+    from rich.table import Table
+
+    from striate.targets.schema import Option, Target
     from striate_runtime.hardware import Hardware
 
 DESCRIBED = "described only: nothing is compiled for it yet"
 
 
 def every(as_json: bool) -> None:
-    """Every machine that is described here: name, what it is, the options its spec takes."""
+    """Every machine that is described here: name, what it is; and the options that the spec of each kind takes."""
     from rich.table import Table
 
     from striate.targets.find import target_of
     from striate_runtime.hardware import ALIASES, HARDWARE, load_hardware
 
     rows: list[dict[str, object]] = []
+    kinds: dict[str, Target] = {}
     for name in HARDWARE:
         hardware = load_hardware(name)
         aliases = [alias for alias, meant in ALIASES.items() if meant == name]
-        target = target_of(hardware)
+        target = kinds.setdefault(hardware.kind, target_of(hardware))
         options = () if target.refuses(hardware) else target.options
         rows.append(
             {"name": name, "aliases": aliases, "kind": hardware.kind, "title": hardware.title, "options": options}
@@ -34,13 +37,27 @@ def every(as_json: bool) -> None:
     if as_json:
         console.print_json({"format": 1, "machines": msgspec.to_builtins(rows)})
         return
-    table = Table("name", "kind", "machine", "options (the default first)", title="machines", title_justify="left")
+    table = Table("name", "kind", "machine", title="machines", title_justify="left")
     for row in rows:
         names = ", ".join([str(row["name"]), *row["aliases"]])  # type: ignore[misc]
-        table.add_row(names, str(row["kind"]), str(row["title"]), "\n".join(map(_option, row["options"])) or DESCRIBED)  # type: ignore[arg-type]
+        refused = "" if row["options"] else f"\n{DESCRIBED}"
+        table.add_row(names, str(row["kind"]), f"{row['title']}{refused}")
     console.show(
-        table, "A path to your own .toml works wherever a name does; 'striate targets NAME' prints a machine's figures."
+        table,
+        *(_options_table(kind, target) for kind, target in kinds.items()),
+        "A path to your own .toml works wherever a name does; 'striate targets NAME' prints a machine's figures.",
     )
+
+
+def _options_table(kind: str, target: Target) -> Table:
+    from rich.table import Table
+
+    title = f"options of a {kind} machine, as in NAME(OPTION=VALUE, ...); the default first"
+    table = Table("option", "what it is", title=title, title_justify="left")
+    for option in target.options:
+        written, doc = _option(option).split("  ", 1)
+        table.add_row(written, doc)
+    return table
 
 
 def one(name: str, as_json: bool) -> None:
