@@ -70,6 +70,14 @@ def test_compare_shows_accuracy_agreement_and_that_the_chip_is_exact(
     assert 0 <= row["agreement"] <= 1
 
 
+def test_a_gpus_estimate_says_that_steps_within_a_kernel_are_taken_not_to_wait(striate: Striate, files: Path) -> None:
+    outcome = striate("profile", *given(files), "--on", "gpu(precision=i8)", "--samples", "1", "--json")
+    assert outcome.code == 0, outcome.err
+    assert (
+        "the steps within a kernel wait for each other is not counted" in json.loads(outcome.out)["latency_us"]["note"]
+    )
+
+
 @pytest.mark.parametrize("machine", ["loihi2", "loihi1"])
 def test_profile_counts_the_steps_that_the_depth_adds(striate: Striate, files: Path, machine: str) -> None:
     outcome = striate("profile", *given(files), "--on", machine, "--json")

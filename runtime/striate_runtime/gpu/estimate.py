@@ -25,6 +25,8 @@ from striate_runtime.profile import Energy, Figure, LayerProfile
 from striate_runtime.program.gpu import Launch
 
 NOTE = "roofline plus launch latency per kernel; all traffic at main memory's cost; high: with the start of the graph"
+STEPS_NOTE = "; that the steps within a kernel wait for each other is not counted"
+"""Said of kernels in which neurons run from step to step: a lower bound of their time, where it counts most."""
 
 _PEAKS: dict[str, Callable[[Gpu], Quantity]] = {
     "f16": lambda gpu: gpu.compute.peak_f16_tflops,
@@ -54,6 +56,7 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
     per_bit, per_mac = hardware.energy.memory_pj_per_bit, _MAC_ENERGIES[precision](hardware)
     power = hardware.energy.constant_power_w
     launches = plan.body.launches
+    note = NOTE + (STEPS_NOTE if any(launch.keeps_state for launch in launches) else "")
     times = [_time_us(launch, plan.starts_of(launch), batch, hardware, peak) for launch in launches]
     known = [time for time in times if time is not None]
     total_us = sum(known) if len(known) == len(times) else None
@@ -70,7 +73,7 @@ def estimate(plan: Plan, hardware: Gpu, batch: int) -> Estimate:
     }
     sources = "; ".join(q.source for q in (bandwidth, peak, hardware.memory.launch_latency_us))
     return Estimate(
-        latency_us=Figure(total_us, "estimated", sources, None if highest_us is None else total_us, highest_us, NOTE),
+        latency_us=Figure(total_us, "estimated", sources, None if highest_us is None else total_us, highest_us, note),
         energy_uj=Energy(_total(stack, hardware), stack, _missing(stack)),
         layers=tuple(
             _layer(launch, batch, time, (per_mac.value, per_bit.value, power.value))
