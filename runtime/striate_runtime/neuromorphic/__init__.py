@@ -1,1 +1,21 @@
-"""The emulated chip: what it computes and counts (events.py, counts.py), what that costs (timing.py, energy.py)."""
+"""The emulated chip: one program, what it computes, what is counted, and what that costs.
+
+    device      chip.py                    opens a program, runs samples (threads.py), traces them (tracing.py)
+                check.py, native.py        what a damaged program is refused for; sums.py: sums that 32 bits do not hold
+                reading.py                 what the host reads, after which steps
+    tables      build.py                   from the program's body to the arrays that the kernels walk (tables.py)
+                layout.py, synapses.py     where neurons and weights lie; accounts.py: what each event costs on each core
+                plain.py                   which neurons take the quick way
+    function    events.py                  the kernel: steps, arriving events, neurons that fire
+                events_delivery.py         events arrive; events_plain.py, events_changes.py: neurons with a loop of their own
+                vectors.py, lanes.py       the innermost operations as LLVM vectors (events_blocks.py, vectors_plain.py)
+    counting    counts.py                  what is counted; events_accounting.py: the kernel's part
+    time        timing.py, barrier.py      the level `simple`; levels.py: the others, message by message (messages.py)
+                events_queues.py           the level `detailed`
+                events_mesh.py             the level `events` (mesh_tables.py, events_heap.py)
+                links.py, overload.py      the mesh's links, and what is late
+    energy      energy.py                  counts x costs, as a stack
+    report      report.py                  the profile
+
+What all of it means is in spec/neuromorphic.md.
+"""
