@@ -4,10 +4,12 @@
                 check.py, native.py        what a damaged program is refused for; sums.py: sums that 32 bits do not hold
                 reading.py                 what the host reads, after which steps
     tables      build.py                   from the program's body to the arrays that the kernels walk (tables.py)
-                layout.py, synapses.py     where neurons and weights lie; accounts.py: what each event costs on each core
+                layout.py, synapses.py     where neurons and weights lie
+                accounts.py                what each event costs on each core
                 plain.py                   which neurons take the quick way
     function    events.py                  the kernel: steps, arriving events, neurons that fire
-                events_delivery.py         events arrive; events_plain.py, events_changes.py: neurons with a loop of their own
+                events_delivery.py         events arrive
+                events_plain.py            neurons with a loop of their own (and events_changes.py)
                 vectors.py, lanes.py       the innermost operations as LLVM vectors (events_blocks.py, vectors_plain.py)
     counting    counts.py                  what is counted; events_accounting.py: the kernel's part
     time        timing.py, barrier.py      the level `simple`; levels.py: the others, message by message (messages.py)
