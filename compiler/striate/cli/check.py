@@ -102,9 +102,15 @@ def _print(network: dict[str, object], verdicts: list[dict[str, object]]) -> Non
     for verdict in verdicts:
         if verdict["ok"]:
             rest = {k: v for k, v in verdict.items() if k not in ("machine", "ok", "errors")}
-            print(f"ok    {verdict['machine']}: " + ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in rest.items()))
+            print(f"ok    {verdict['machine']}: " + ", ".join(_counted(v, k) for k, v in rest.items()))  # type: ignore[arg-type]
             continue
         for error in verdict["errors"]:  # type: ignore[attr-defined]
             print(f"FAILS {verdict['machine']}: error[{error['code']}]: {error['message']}")
             if error["help"]:
                 print(f"      help: {error['help']}")
+
+
+def _counted(number: int, name: str) -> str:
+    """`4 chips`, `1 chip`."""
+    words = name.replace("_", " ")
+    return f"{number:,} {words.removesuffix('s') if number == 1 else words}"

@@ -16,7 +16,6 @@ def summary(program: Program) -> dict[str, int]:
     if program.target == "gpu":
         body = msgspec.convert(program.body, GpuBody)
         return {
-            **({} if body.steps is None else {"steps": body.steps}),
             "launches": sum(body.steps or 1 if launch.loop else 1 for launch in body.launches),
             "weight_bytes": sum(array.nbytes for array in program.arrays.values()),
             "arena_bytes_per_sample": body.arena_bytes,
