@@ -105,6 +105,9 @@ def test_emit_shows_each_stage_as_text(striate: Striate, tiny: Path, tmp_path: P
         assert shares["neuron_slots"] == core["uses"]["neuron_slots"]["used"] / core["uses"]["neuron_slots"]["limit"]
     assert "@triton.jit" in striate("compile", tiny, "--on", "gpu", "--emit", "kernels").out
     assert "arena" in striate("compile", tiny, "--on", "gpu", "--emit", "plan").out
+    for stage in ("kernels", "plan"):
+        none = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", stage).out
+        assert none.startswith("loihi2 has no ")
 
 
 def test_print_after_prints_the_graph_after_a_pass(striate: Striate, tiny: Path) -> None:
