@@ -454,9 +454,10 @@ def test_a_poor_stdout_gets_no_traceback(
         assert "No space left" in done.stderr
 
 
-def test_without_a_stdout_a_command_still_ends_well() -> None:
+@pytest.mark.parametrize("arguments", [f"check '{LENET}'", "targets loihi2"])
+def test_without_a_stdout_a_command_still_ends_well(arguments: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = f"exec '{sys.executable}' -m striate check '{LENET}' >&-"
+    command = f"exec '{sys.executable}' -m striate {arguments} >&-"
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=environment, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
