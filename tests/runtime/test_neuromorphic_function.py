@@ -110,6 +110,7 @@ DAMAGE: dict[str, tuple[dict[str, Any], str]] = {
     "no steps": ({"steps": 0}, "must be at least 1, not 0"),
     "steps without end": ({"steps": 1 << 17}, r"Expected `int` <= 131071 - at `\$.steps`"),
     "a delay without end": ({"projections": {"delay": 1 << 31}}, r"at `\$.projections\[0\].delay`"),
+    "a kernel without end": ({"projections": {"kernel": (1, 1 << 31)}}, r"at `\$.projections\[0\].kernel\[1\]`"),
     "a core beyond any mesh": ({"cores": {"x": 1 << 12}}, r"Expected `int` <= 4095 - at `\$.cores\[0\].x`"),
     "a chip that cannot be": ({"cores": {"chip": -1}}, r"Expected `int` >= 0 - at `\$.cores\[0\].chip`"),
     "a scale that is not there": ({"populations": {"scale": "z"}}, r"its scale 'z' is no f32\[1\] that it holds"),

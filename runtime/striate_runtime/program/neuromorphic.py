@@ -16,6 +16,12 @@ Steps = Annotated[int, msgspec.Meta(lt=1 << 17)]
 Place = Annotated[int, msgspec.Meta(ge=0, lt=1 << 12)]
 """A chip, where a router is along x or y, or how many columns a core has to spare."""
 
+Extent = Annotated[int, msgspec.Meta(lt=1 << 24)]
+"""A size in neurons or in taps."""
+
+Stride = Annotated[int, msgspec.Meta(lt=1 << 16)]
+"""How far apart the windows of neighbours are: there is a table for each place within one."""
+
 
 class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Neurons of one layer that do the same.
@@ -49,7 +55,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     layer: str
-    shape: tuple[int, int, int]
+    shape: tuple[Extent, Extent, Extent]
     kind: Literal["input", "graded", "integrate_and_fire", "cuba_lif", "sigma_delta", "readout"]
     reduce: Literal["sum", "max"] = "sum"
     fires_at: Steps = 0
@@ -99,10 +105,10 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
     kind: Literal["conv2d", "window", "dense", "one_to_one"]
     weights: str | None = None
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
+    stride: tuple[Stride, Stride] = (1, 1)
+    dilation: tuple[Extent, Extent] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    kernel: tuple[int, int] = (1, 1)
+    kernel: tuple[Extent, Extent] = (1, 1)
     groups: int = 1
     multiplier: str | None = None
     shift: str | None = None
