@@ -105,6 +105,9 @@ def test_emit_shows_each_stage_as_text(striate: Striate, tiny: Path, tmp_path: P
         assert shares["neuron_slots"] == core["uses"]["neuron_slots"]["used"] / core["uses"]["neuron_slots"]["limit"]
     assert "@triton.jit" in striate("compile", tiny, "--on", "gpu", "--emit", "kernels").out
     assert "arena" in striate("compile", tiny, "--on", "gpu", "--emit", "plan").out
+    for stage in ("kernels", "plan"):
+        none = striate("compile", tiny, "--on", "loihi2", "--calibration", data, "--emit", stage).out
+        assert none.startswith("loihi2 has no ")
 
 
 def test_print_after_prints_the_graph_after_a_pass(striate: Striate, tiny: Path) -> None:
@@ -451,9 +454,10 @@ def test_a_poor_stdout_gets_no_traceback(
         assert "No space left" in done.stderr
 
 
-def test_without_a_stdout_a_command_still_ends_well() -> None:
+@pytest.mark.parametrize("arguments", [f"check '{LENET}'", "targets loihi2"])
+def test_without_a_stdout_a_command_still_ends_well(arguments: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = f"exec '{sys.executable}' -m striate check '{LENET}' >&-"
+    command = f"exec '{sys.executable}' -m striate {arguments} >&-"
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, env=environment, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

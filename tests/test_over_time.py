@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,3 +144,28 @@ def test_without_calibration_the_error_says_how_to_give_it(striate: Striate, fil
     outcome = striate("run", *given(files)[:3], "--on", "loihi2")
     assert outcome.code == 1
     assert "error[needs-calibration]" in outcome.err
+
+
+def test_the_metrics_of_a_graph_over_time_are_those_of_the_chip_that_computes_it(striate: Striate, files: Path) -> None:
+    text = "weights init(1)\n a = events |> conv2d(4, 3, bias=false) |> lif(9ms, 0.3)\n"
+    text += " y = a |> flatten |> linear(5, bias=false) |> lif(9ms, 0.2) |> spike_count"
+    (files / "small.striate").write_text(f"network small(events: f32[2, 6, 6], dt = 1ms) -> y {{\n {text}\n}}\n")
+    found: list[dict[str, Any]] = []
+    for machine in ("gpu(precision=i8)", "loihi2"):
+        outcome = striate("profile", *given(files), "--on", machine, "--metrics", "--json")
+        assert outcome.code == 0, outcome.err
+        found.append(json.loads(outcome.out)["metrics"])
+    graph, chip = found
+    first, second = (metrics["neurobench"]["ActivationSparsityByLayer"] for metrics in found)
+    assert first["a"] == second["a"]
+    assert 0 < first["a"] < 1
+    assert graph["strict"]["acs"] == chip["strict"]["acs"] > 0
+    assert graph["neurobench"]["SynapticOperations"]["Effective_MACs"] == 0
+
+
+def test_outputs_have_their_names_in_every_trace(striate: Striate, files: Path) -> None:
+    for machine in ("interpreter(graph=quantized)", "loihi2", "gpu(precision=i8)"):
+        assert striate("trace", *given(files), "--on", machine, "-o", files / "t.npz").code == 0
+        with np.load(files / "t.npz") as values:
+            assert values["counts"].shape == (1, 5), machine
+            assert values["v"].shape == (1, 12, 3), machine

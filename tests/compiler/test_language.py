@@ -217,6 +217,7 @@ def test_the_compare_section_is_an_experiment() -> None:
         (" gpu( ) ", "gpu", {}),
         ("gpu(precision=i8, batch=64)", "gpu", {"precision": "i8", "batch": 64}),
         ("path/to/my chip.toml(coding=rate,scale=1e-3)", "path/to/my chip.toml", {"coding": "rate", "scale": 1e-3}),
+        ('"my chip.toml"(coding=rate)', "my chip.toml", {"coding": "rate"}),
         ('x(a=true, b="two words")', "x", {"a": True, "b": "two words"}),
     ],
 )

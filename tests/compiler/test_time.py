@@ -191,6 +191,7 @@ def test_a_gpu_program_has_the_steps_that_are_asked_for_else_those_of_the_data_e
         ("y = x |> cuba_lif(20ms)", "bad-attribute"),
         ("y = x |> cuba_lif(20ms, 20ms, decay_voltage=0.5)", "bad-attribute"),
         ("y = x |> delay(0)", "bad-attribute"),
+        ("y = x |> delay(10001)", "bad-attribute"),
         ("y = x + y", "loop-without-delay"),
         ("a = x + y\n y = a |> relu", "loop-without-delay"),
         ("y = x + (y |> delay(1))", "missing-attribute"),
@@ -201,6 +202,12 @@ def test_a_gpu_program_has_the_steps_that_are_asked_for_else_those_of_the_data_e
 )
 def test_a_mistake_about_time_has_its_code(statement: str, code: str) -> None:
     assert codes(f"network n(x: f32[4], dt = 1ms) -> y {{\n {statement}\n}}") == [code]
+
+
+def test_a_time_step_without_a_unit_is_told_so() -> None:
+    with pytest.raises(CompileError, match=r"dt is a time with its unit \(s, ms, us, ns\), not 5"):
+        read("network n(x: f32[4], dt = 5) -> y { y = x |> relu }")
+    assert codes("network n(x: f32[4], dt = 0.5) -> y { y = x |> relu }") == ["missing-unit"]
 
 
 BY_CHANNEL = {

@@ -108,6 +108,14 @@ DAMAGE: dict[str, tuple[dict[str, Any], str]] = {
     "neurons on no core": ({"cores": ()}, "1 of its neurons are on no core"),
     "neurons on two cores": ({"cores": (*GOOD.program().body["cores"],) * 2}, "overlaps another"),
     "no steps": ({"steps": 0}, "must be at least 1, not 0"),
+    "steps without end": ({"steps": 1 << 17}, r"Expected `int` <= 131071 - at `\$.steps`"),
+    "a delay without end": ({"projections": {"delay": 1 << 31}}, r"at `\$.projections\[0\].delay`"),
+    "a kernel without end": ({"projections": {"kernel": (1, 1 << 31)}}, r"at `\$.projections\[0\].kernel\[1\]`"),
+    "a core beyond any mesh": ({"cores": {"x": 1 << 12}}, r"Expected `int` <= 4095 - at `\$.cores\[0\].x`"),
+    "a chip that cannot be": ({"cores": {"chip": -1}}, r"Expected `int` >= 0 - at `\$.cores\[0\].chip`"),
+    "a scale that is not there": ({"populations": {"scale": "z"}}, r"its scale 'z' is no f32\[1\] that it holds"),
+    "an input without a scale": ({"input_scale": {"x": 0.0}}, "input 'x': has a scale of 0.0"),
+    "limits the wrong way round": ({"input_low": {"x": 9}, "input_high": {"x": 8}}, r"input 'x': 9..8 are no limits"),
     "an unknown field": ({"colour": "red"}, "unknown field `colour`"),
 }
 """What is damaged -> (fields of the body, or of the first of its records, and their new values; the message)."""
@@ -118,7 +126,7 @@ def test_a_damaged_body_is_named_as_such(damage: str):
     changes, message = DAMAGE[damage]
     program = GOOD.program()
     for field, value in changes.items():
-        if isinstance(value, dict):
+        if isinstance(program.body.get(field), list | tuple) and isinstance(value, dict):
             program.body[field][0].update(value)
         else:
             program.body[field] = value

@@ -30,7 +30,7 @@ def compile(
     emit: Annotated[
         str | None,
         typer.Option(
-            metavar="STAGE", help=f"Print a stage instead: {', '.join(STAGES)} (that one with --json as data)."
+            metavar="STAGE", help=f"Print a stage instead: {', '.join(STAGES)} (the last two with --json as data)."
         ),
     ] = None,
     print_after: Annotated[
@@ -146,11 +146,10 @@ def _report_passes(compilation: Compilation, wanted: bool) -> None:
 def _print_emitted(program: Program, stage: str, json: bool) -> None:
     from striate.cli import console
     from striate_runtime.report.mapping import mapping_data, mapping_text
-    from striate_runtime.report.program import plan_text
+    from striate_runtime.report.program import kernels_text, plan_text
 
     if stage == "kernels":
-        sources = {name: text for name, text in program.files.items() if name.endswith(".py")}
-        print("".join(f"# {name}\n{text.decode()}\n" for name, text in sorted(sources.items())), end="")
+        print(kernels_text(program), end="")
     elif stage == "plan":
         print(plan_text(program), end="")
     elif json and program.target != "gpu":

@@ -42,7 +42,13 @@ _PLAIN = {"µ": "u", "–": "-", "×": "x", "·": ",", "…": "...", "→": "->"
 
 
 def speak_plainly() -> None:
-    """Where stdout or stderr cannot print a sign (LANG=C), print the nearest ASCII instead of stopping."""
+    """Where stdout or stderr cannot print a sign (LANG=C), print the nearest ASCII instead of stopping.
+
+    Where one was closed before the start, what is printed to it is forgotten.
+    """
+    closed = [name for name in ("stdout", "stderr") if getattr(sys, name) is None]
+    for name in closed:
+        setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it stays open until the process ends
     codecs.register_error("plain", _plainly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

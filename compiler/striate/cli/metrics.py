@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -17,18 +17,22 @@ ACTIVATIONS = ("relu", "relu6", "sigmoid")
 
 
 def metrics_of_graph(compilation: Compilation, integers: bool, inputs: Mapping[str, Array]) -> dict[str, Any]:
-    """The metrics of the graph that a machine computes, float or integer, for these inputs; a call is one sample."""
+    """The metrics of the graph that a machine computes, float or integer, for these inputs.
+
+    A call is one sample, over time one step of it.
+    """
+    from striate.cli.trace import FIRING
     from striate.interpreter import interpret_all
     from striate_runtime.metrics import neurobench, strict
 
     graph = compilation.quantized if integers else compilation.optimised
-    active = [node.name for node in compilation.optimised if node.operator.name in ACTIVATIONS]
+    active = [node.name for node in compilation.optimised if node.operator.name in (*ACTIVATIONS, *FIRING)]
     samples = len(next(iter(inputs.values())))
     calls: list[Call] = []
     outputs: dict[str, list[Array]] = {}
     for n in range(samples):
         values = interpret_all(graph, {name: array[n : n + 1] for name, array in inputs.items()})
-        calls += _calls(graph, values)
+        calls += [call for moment in _moments(graph, values) for call in _calls(graph, moment)]
         for name in active:
             if name in values:
                 outputs.setdefault(name, []).append(values[name])
@@ -119,8 +123,20 @@ def metrics_table(metrics: Mapping[str, Any]) -> Any:
     return table
 
 
+def _moments(graph: Graph, values: Mapping[str, Array]) -> Iterator[Mapping[str, Array]]:
+    """The values of each step, and then of what is computed once, after a readout; without time, all of them."""
+    if graph.dt_s is None:
+        yield values
+        return
+    once = graph.downstream(node.name for node in graph if node.operator.reads_out)
+    series = {name: array for name, array in values.items() if name not in once}
+    for step in range(next(iter(series.values())).shape[1]):
+        yield {name: array[:, step] for name, array in series.items()}
+    yield {name: values[name] for name in values if name in once}
+
+
 def _calls(graph: Graph, values: Mapping[str, Array]) -> list[Call]:
-    """The synapses of one run, as NeuroBench finds them: convolutions and linear layers."""
+    """The synapses that meet these values, as NeuroBench finds them: convolutions and linear layers."""
     from striate.operators.convolution import Conv1d, Conv2d
     from striate.operators.linear import Linear
     from striate_runtime.metrics.connection import Connection
@@ -128,7 +144,7 @@ def _calls(graph: Graph, values: Mapping[str, Array]) -> list[Call]:
     calls: list[Call] = []
     for node in graph:
         operator = node.operator
-        if not isinstance(operator, Conv1d | Conv2d | Linear):
+        if not isinstance(operator, Conv1d | Conv2d | Linear) or node.inputs[0] not in values:
             continue
         x, weight = values[node.inputs[0]], _value(graph, node.parameters["weight"])
         if isinstance(operator, Linear):

@@ -87,7 +87,7 @@ _WORDS: dict[str, OptionValue] = {"true": True, "false": False}
 
 
 def parse_machine(text: str) -> Machine:
-    """`gpu(precision=i8, batch=64)`, `loihi2`, `path/to/my.toml(steps=64)` as a Machine.
+    """`gpu(precision=i8, batch=64)`, `loihi2`, `path/to/my.toml(steps=64)` (the path also in quotes) as a Machine.
 
     Raises CompileError[bad-machine] with a caret. Whether there is such a machine is the targets' to say.
     """
@@ -114,7 +114,7 @@ def parse_machine(text: str) -> Machine:
             )
         options[option["key"]] = _option_value(option["value"])
         start += len(part) + 1
-    return Machine(spec["name"].strip(), options, Span(source, 0, len(text)))
+    return Machine(_unquoted(spec["name"].strip()), options, Span(source, 0, len(text)))
 
 
 def _option_value(text: str) -> OptionValue:
@@ -124,6 +124,10 @@ def _option_value(text: str) -> OptionValue:
         return int(text)
     if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text):
         return float(text)
+    return _unquoted(text)
+
+
+def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 

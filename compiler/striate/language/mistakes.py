@@ -34,6 +34,9 @@ def explain_token(source: Source, token: Token, next: str, expected: Collection[
     if token.type == "UNITS":
         message = f"a number with a unit cannot stand here: '{token}'"
         return Diagnostic("syntax-error", message, span, help="a size is a plain number; a name starts with a letter")
+    if token.type in ("INTEGER", "FLOAT") and set(expected) == {"UNITS"}:
+        help = f"a unit stands directly after the number: '{token}ms'"
+        return Diagnostic("missing-unit", f"dt is a time with its unit (s, ms, us, ns), not {token}", span, help=help)
     if token.type == "UNCLOSED_STRING":
         return Diagnostic(
             "syntax-error", "this string is not closed", span, help="a string ends on its own line, with '\"'"

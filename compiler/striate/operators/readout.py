@@ -13,6 +13,9 @@ from striate.tensor import Array, DType, Shape, TensorType
 TYPES: dict[str, DType] = {"f32": "f32", "i8": "i8", "i32": "i32"}
 """What a delay can hold, as its `of` writes it."""
 
+MOST_STEPS = 10_000
+"""How many steps a delay can look back: every one of them is kept."""
+
 
 @dataclass(frozen=True)
 class Delay(StatefulOperator):
@@ -30,8 +33,10 @@ class Delay(StatefulOperator):
     of: str = "f32"
 
     def __post_init__(self) -> None:
-        """At least one step; positive sizes; a known type."""
+        """At least one step, and not too many to be kept; positive sizes; a known type."""
         require_at_least(1, steps=self.steps, size=self.size)
+        message = f"a delay keeps {MOST_STEPS:,} steps at most, not {self.steps:,}"
+        require(self.steps <= MOST_STEPS, message, "steps")
         require_word(self.of, self.WORDS["of"], "of")
 
     def dtype(self, *inputs: DType) -> DType:

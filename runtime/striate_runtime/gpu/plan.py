@@ -176,13 +176,17 @@ def to_tensor(array: Array, buffer: Buffer) -> Array:
 def values_of(plan: Plan, buffers: Mapping[str, Array]) -> dict[str, Array]:
     """Those of the buffers `[N, ...]` that hold a node's value, as tensors `[N, C, ...]` by the node's name.
 
-    Spikes and potentials over time, `[N, T, C, ...]`, have the names that every machine's trace has for them.
+    Spikes and potentials over time, `[N, T, C, ...]`, have the names that every machine's trace has for them. In a
+    network with time the outputs have theirs.
     """
     nodes = {node for launch in plan.body.launches for node in launch.nodes}
     values: dict[str, Array] = {}
     for name, array in buffers.items():
         if name in nodes:
             values |= _named_value(plan.buffers[name], to_tensor(array, plan.buffers[name]))
+    if plan.body.steps is not None:
+        results = {port: name for port, name in plan.body.outputs.items() if name in buffers}
+        values |= {port: to_tensor(buffers[name], plan.buffers[name]) for port, name in results.items()}
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,6 +135,10 @@ class Network:
             self.check(
                 set(table) == ports, "inputs", f"are for {sorted(table)}, the program's inputs are {sorted(ports)}"
             )
+        for port in sorted(ports):
+            low, high, scale = body.input_low[port], body.input_high[port], body.input_scale[port]
+            self.check(low <= high, f"input '{port}'", f"{low}..{high} are no limits")
+            self.check(0 < scale < math.inf, f"input '{port}'", f"has a scale of {scale}")
         for port in program.inputs if self.timed else ():
             timed = len(port.shape) >= 1 and 1 <= port.shape[0] <= body.steps
             message = f"has no first dimension of at most {body.steps} steps: {port.shape}"
@@ -171,6 +176,12 @@ class Network:
             check_neurons(self, population)
             if not population.fires:
                 check_silent(self, population)
+        if population.scale is not None:
+            held = self.arrays.get(population.scale)
+            by_channel = held is not None and held.dtype == np.float32 and held.shape == population.shape[:1]
+            self.check(
+                by_channel, place, f"its scale '{population.scale}' is no f32[{population.shape[0]}] that it holds"
+            )
         shifts = population.payload_shift != 0
         self.check(not shifts or (self.native and population.kind == "sigma_delta"), place, "shifts no payload")
         if population.kind == "sigma_delta":

@@ -6,9 +6,21 @@ A population's shape is `(C, H, W)` (a dense layer is `(C, 1, 1)`); its neurons 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+Steps = Annotated[int, msgspec.Meta(lt=1 << 17)]
+"""A number of time steps: samples have at most 2^16, and what follows the last input."""
+
+Place = Annotated[int, msgspec.Meta(ge=0, lt=1 << 12)]
+"""A chip, where a router is along x or y, or how many columns a core has to spare."""
+
+Extent = Annotated[int, msgspec.Meta(lt=1 << 24)]
+"""A size in neurons or in taps."""
+
+Stride = Annotated[int, msgspec.Meta(lt=1 << 16)]
+"""How far apart the windows of neighbours are: there is a table for each place within one."""
 
 
 class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,10 +55,10 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     layer: str
-    shape: tuple[int, int, int]
+    shape: tuple[Extent, Extent, Extent]
     kind: Literal["input", "graded", "integrate_and_fire", "cuba_lif", "sigma_delta", "readout"]
     reduce: Literal["sum", "max"] = "sum"
-    fires_at: int = 0
+    fires_at: Steps = 0
     bias: str | None = None
     multiplier: str | None = None
     shift: str | None = None
@@ -58,11 +70,11 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scale: str | None = None
     current_decay: str | None = None
     voltage_decay: str | None = None
-    reset_interval: int = 0
-    reset_offset: int = 0
+    reset_interval: Steps = 0
+    reset_offset: Steps = 0
     full_scale: float | None = None
     reset: Literal["zero", "subtract"] = "zero"
-    refractory: int = 0
+    refractory: Steps = 0
     fires: bool = True
     payload_shift: int = 0
 
@@ -93,15 +105,15 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
     kind: Literal["conv2d", "window", "dense", "one_to_one"]
     weights: str | None = None
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
+    stride: tuple[Stride, Stride] = (1, 1)
+    dilation: tuple[Extent, Extent] = (1, 1)
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    kernel: tuple[int, int] = (1, 1)
+    kernel: tuple[Extent, Extent] = (1, 1)
     groups: int = 1
     multiplier: str | None = None
     shift: str | None = None
     channel_offset: int = 0
-    delay: int = 1
+    delay: Steps = 1
     channels: tuple[int, int] | None = None
 
 
@@ -125,11 +137,11 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channels: tuple[int, int]
     rows: tuple[int, int]
     columns: tuple[int, int]
-    chip: int
-    x: int
-    y: int
+    chip: Place
+    x: Place
+    y: Place
     usage: tuple[Usage, ...]
-    spare_columns: int = 0
+    spare_columns: Place = 0
 
 
 class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,7 +166,7 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     coding: Literal["graded", "rate", "native", "delta"]
-    steps: int
+    steps: Steps
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     cores: tuple[Core, ...]
@@ -165,7 +177,7 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input_high: dict[str, int]
     uncounted: tuple[str, ...] = ()
     reads: dict[str, Literal["potential", "current", "spike_count", "spikes"]] = {}
-    read_at: dict[str, int] = {}
+    read_at: dict[str, Steps] = {}
     series: tuple[str, ...] = ()
     sum_bits: Literal[21] | None = None
     even_mixed_weights: bool = False

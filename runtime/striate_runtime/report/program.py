@@ -1,4 +1,4 @@
-"""What a compiled program holds, as text: its size, its memory plan."""
+"""What a compiled program holds, as text: its size, its kernels, its memory plan."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def summary(program: Program) -> dict[str, int]:
         "neurons": sum(math.prod(population.shape) for population in chip.populations if population.kind != "input"),
         "steps": chip.steps,
     }
+
+
+def kernels_text(program: Program) -> str:
+    """The sources of a GPU program's kernels, one file after the other."""
+    if program.target != "gpu":
+        return f"{program.machine} has no kernels: 'mapping' shows what its cores hold\n"
+    sources = {name: text for name, text in program.files.items() if name.endswith(".py")}
+    return "".join(f"# {name}\n{text.decode()}\n" for name, text in sorted(sources.items()))
 
 
 def plan_text(program: Program) -> str:
