@@ -13,7 +13,7 @@ from striate_runtime.neuromorphic.events_blocks import change_block, ones, trail
 from striate_runtime.neuromorphic.tables import LANES
 
 _MASK = (1 << LANES) - 1
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(nogil=True, error_model="numpy", _nrt=False)
 
 
 @_jit

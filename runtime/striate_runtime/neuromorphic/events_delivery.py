@@ -21,10 +21,11 @@ from striate_runtime.neuromorphic.events_blocks import (
     add_two_blocks,
     add_two_unit_blocks,
     add_unit_block,
+    trailing_zeros,
 )
 from striate_runtime.neuromorphic.tables import MAXIMA, PIECE, READY, ROWS
 
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(nogil=True, error_model="numpy", _nrt=False)
 _ONE, _TWO, _THREE, _FOUR, _WIDTH = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(READY)
 
 
@@ -65,10 +66,11 @@ def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload,
 def _sort(position, channel, phase, laid, event_neuron, ready, ready_count):
     """Write base and first weight of each event to `ready`, those of a phase together."""
     positions, channels, first_phase = np.uint64(laid[0]), np.uint64(laid[1]), np.uint64(laid[3])
+    bits, power = np.uint64(trailing_zeros(np.int64(channels))), channels & (channels - _ONE) == np.uint64(0)  # pyright: ignore
     ready_count[:] = 0
     for e in range(np.uint64(len(event_neuron))):
         neuron = np.uint64(event_neuron[e] - laid[4])
-        place = neuron // channels
+        place = neuron >> bits if power else neuron // channels  # a division costs as much as the rest of it
         own = neuron - place * channels
         at = _TWO * (positions + place)
         base, own_phase = np.int64(position[at]), np.uint64(position[at + _ONE])

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from striate_runtime.neuromorphic.counts import COLUMNS
+
 LANES = 16
 """Numbers added at once: one 512-bit vector of i32."""
 
@@ -189,14 +191,20 @@ class State(NamedTuple):
     resting: I32
     event_neuron: I32
     event_payload: I32
+    """1 from the start where plain neurons' events stand: they do not write it."""
     event_count: I64
     pair_step: I64
+    counts: I64
+    """One sample's `[steps, cores, COLUMNS]`, where nobody wants to see them afterwards."""
+    pair_sent: I32
+    """One sample's messages `[steps, pairs]`, or no pairs where no link's rate is known."""
     waiting: I64
     """1 where something has arrived since the population last fired."""
 
 
-def new_state(tables: Tables, accumulators: int, sums: int) -> State:
-    """Room for one sample."""
+def new_state(tables: Tables, accumulators: int, sums: int, counted: tuple[int, int, int] = (0, 0, 0)) -> State:
+    """Room for one sample. counted: steps, cores and pairs of which it has room for counts."""
+    steps, cores, pairs = counted
     neurons = len(tables.initial) - LANES
     phases = int(tables.projections.phases.max(initial=1))
     slots = int(tables.projections.delay.max(initial=1)) + 1
@@ -210,10 +218,12 @@ def new_state(tables: Tables, accumulators: int, sums: int) -> State:
         spike_count=np.zeros(neurons + LANES, np.int32),
         resting=np.zeros(neurons + LANES, np.int32),
         event_neuron=np.zeros(slots * neurons, np.int32),
-        event_payload=np.zeros(slots * neurons, np.int32),
+        event_payload=np.ones(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
         waiting=np.zeros(len(tables.populations.kind), np.int64),
         pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
+        counts=np.zeros((steps, cores, COLUMNS), np.int64),
+        pair_sent=np.zeros((steps, pairs), np.int32),
     )
 
 

@@ -25,8 +25,8 @@ _PIECES = 4
 _FEWEST = 2
 """A thread is started only for so many samples or more."""
 
-Kernel = Callable[[slice, Any, Counts, Counts], None]
-"""Runs the samples of a slice with a state, and adds to pair totals and saturation."""
+Kernel = Callable[[slice, Any, tuple[Counts, ...], Counts], None]
+"""Runs the samples of a slice with a state, and adds to totals and saturation."""
 
 
 def default_threads() -> int:
@@ -37,11 +37,17 @@ def default_threads() -> int:
 
 
 def run_on_threads(
-    kernel: Kernel, samples: int, states: list[Any], new: Callable[[], Any], threads: int, totals: Counts, late: Counts
+    kernel: Kernel,
+    samples: int,
+    states: list[Any],
+    new: Callable[[], Any],
+    threads: int,
+    totals: tuple[Counts, ...],
+    late: Counts,
 ) -> None:
     """Run `samples` samples on at most `threads` threads.
 
-    states: one for each thread so far, to which `new` ones are added as they are needed. totals: i64 `[pairs, columns]`
+    states: one for each thread so far, to which `new` ones are added as they are needed. totals: i64
     and late: i64 `[cores, 2]` (how often a sum was too large, the first step) are added to.
     """
     threads = max(1, min(threads, samples // _FEWEST))
@@ -54,8 +60,8 @@ def run_on_threads(
     for start, end in pairwise(edges):
         pieces.put(slice(start, end))
 
-    def work(state: Any) -> tuple[Counts, Counts]:
-        own = np.zeros_like(totals), np.zeros_like(late)
+    def work(state: Any) -> tuple[tuple[Counts, ...], Counts]:
+        own = tuple(np.zeros_like(total) for total in totals), np.zeros_like(late)
         while True:
             try:
                 piece = pieces.get_nowait()
@@ -65,7 +71,8 @@ def run_on_threads(
 
     with ThreadPoolExecutor(threads) as pool:
         for own_totals, own_late in pool.map(work, states[:threads]):
-            totals += own_totals
+            for total, own in zip(totals, own_totals, strict=True):
+                total += own
             _add(late, own_late)
 
 
