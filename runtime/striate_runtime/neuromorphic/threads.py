@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,8 +18,8 @@ from striate_runtime.neuromorphic.counts import Counts
 
 Array = npt.NDArray[Any]
 
-_PIECES = 4
-"""Samples are cut into so many pieces for each thread, since some take longer than others."""
+_SHARE = 2
+"""A piece is what is left, over so many times the number of threads: samples differ, and so the last ones are small."""
 
 _FEWEST = 2
 """A thread is started only for so many samples or more."""
@@ -56,9 +55,11 @@ def run_on_threads(
         kernel(slice(0, samples), states[0], totals, late)
         return
     pieces: SimpleQueue[slice] = SimpleQueue()
-    edges = np.linspace(0, samples, min(samples, threads * _PIECES) + 1).astype(int).tolist()
-    for start, end in pairwise(edges):
+    start = 0
+    while start < samples:
+        end = start + max(1, (samples - start) // (_SHARE * threads))
         pieces.put(slice(start, end))
+        start = end
 
     def work(state: Any) -> tuple[tuple[Counts, ...], Counts]:
         own = tuple(np.zeros_like(total) for total in totals), np.zeros_like(late)
