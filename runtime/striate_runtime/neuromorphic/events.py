@@ -105,7 +105,7 @@ def _run_samples(
                     payloads = state.event_payload[start:end]
                     sources = state.event_neuron[start:end]
                     state.waiting[projections.target[j]] = 1
-                    room = (state.ready, state.ready_count)
+                    room = (state.ready, state.ready_end)
                     if populations.plain[projections.target[j]] == 1:
                         half = len(state.sums) // 2
                         sums = state.sums[(step % 2) * half : (step % 2 + 1) * half]

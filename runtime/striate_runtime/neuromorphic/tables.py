@@ -184,7 +184,8 @@ class State(NamedTuple):
     """The accumulators of plain neurons, twice: what arrives in even steps, then what arrives in odd ones."""
     ready: I32
     """Events of a piece by phase, READY numbers each, about to be added."""
-    ready_count: I64
+    ready_end: I64
+    """Where those of each phase end."""
     potential: I32
     current: I32
     spike_count: I32
@@ -212,7 +213,7 @@ def new_state(tables: Tables, accumulators: int, sums: int, counted: tuple[int, 
         accumulator=np.zeros(accumulators, np.int32),
         sums=np.zeros(2 * sums, np.int16),
         ready=np.zeros(phases * PIECE * READY, np.int32),
-        ready_count=np.zeros(phases, np.int64),
+        ready_end=np.zeros(phases, np.int64),
         potential=np.zeros(neurons + LANES, np.int32),
         current=np.zeros(neurons + LANES, np.int32),
         spike_count=np.zeros(neurons + LANES, np.int32),
