@@ -20,6 +20,7 @@ from striate_runtime.neuromorphic import (
     events_blocks,
     events_changes,
     events_delivery,
+    events_options,
     events_plain,
     lanes,
     native,
@@ -40,15 +41,16 @@ from striate_runtime.neuromorphic.events_blocks import (
 )
 from striate_runtime.neuromorphic.events_changes import send_changes, send_input_changes
 from striate_runtime.neuromorphic.events_delivery import deliver
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.events_plain import copy_currents, sum_up
 from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, INPUT_CHANGES, LANES, READOUT, SIGMA_DELTA
 
 _MASK = (1 << LANES) - 1
 _COMPILED_FROM = (
-    *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_plain),
-    *(lanes, native, tables_layout, vectors, vectors_plain),
+    *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_options),
+    *(events_plain, lanes, native, tables_layout, vectors, vectors_plain),
 )
-_jit = njit(nogil=True, error_model="numpy", _nrt=False)
+_jit = njit(**OPTIONS)
 
 
 @_jit
@@ -149,7 +151,7 @@ def _run_samples(
 def _compiled(stamp, keep):
     """`_run_samples`, compiled at its first call and kept on disk: found there by its own file and by `stamp`."""
 
-    @njit(cache=keep, nogil=True, error_model="numpy", _nrt=False)
+    @njit(cache=keep, **OPTIONS)
     def run_samples(given, tables, state, rate, limit, kept, outputs, costs, counts, sent, totals, late, busiest):
         if stamp != -1:  # never -1: it is named here so that it counts
             _run_samples(

@@ -26,8 +26,9 @@ from striate_runtime.neuromorphic.counts import (
     SYNOPS_DENSE,
     WORDS,
 )
+from striate_runtime.neuromorphic.events_options import OPTIONS
 
-_jit = njit(nogil=True, error_model="numpy", _nrt=False)
+_jit = njit(**OPTIONS)
 
 
 @_jit

@@ -23,9 +23,10 @@ from striate_runtime.neuromorphic.events_blocks import (
     add_unit_block,
     trailing_zeros,
 )
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.tables import MAXIMA, PIECE, READY, ROWS
 
-_jit = njit(nogil=True, error_model="numpy", _nrt=False)
+_jit = njit(**OPTIONS)
 _ONE, _TWO, _THREE, _FOUR, _WIDTH = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(READY)
 
 

@@ -17,12 +17,13 @@ from striate_runtime.neuromorphic.events_blocks import (
     trailing_zeros,
     whole_plain_block,
 )
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.tables import LANES
 
 _MASK = (1 << LANES) - 1
 _STRIDE = 4 * LANES
-_jit = njit(nogil=True, error_model="numpy", _nrt=False)
+_jit = njit(**OPTIONS)
 
 
 @_jit
