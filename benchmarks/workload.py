@@ -134,36 +134,41 @@ def measure_threads(workload: Workload, wanted: int = 12) -> dict[str, float | i
     """The clock's seconds for 32 samples on one thread and on two, taking turns, and a bare scatter loop likewise.
 
     Only turns in which other work took less than a twentieth of one core are kept, and a wait for those ends in a
-    minute; without any there is no figure.
+    minute; without any there is no figure. What both threads together take of CPU time, in times of what one takes, is
+    of all turns.
     """
     program, given = native_program(workload), {"x": workload.given(32)}
     devices = {threads: open_device(program, threads=threads) for threads in (1, 2)}
     profiles = [device.profile(given)[1] for device in devices.values()]
     assert profiles[0] == profiles[1], "what is counted does not depend on the number of threads"
     taken: list[tuple[float, float, float, float]] = []
+    worked: list[float] = []
     tried, end = 0, time.monotonic() + 60
     while len(taken) < wanted and time.monotonic() < end:
         tried += 1
         busy, own, start = _busy_s(), time.process_time(), time.perf_counter()
         one, two = (_clocked(lambda device=device: device.profile(given)) for device in devices.values())
+        worked.append(two[1] / one[1])
         loops = _clocked(lambda: _scatter_on(1)), _clocked(lambda: _scatter_on(2))
         spent = time.perf_counter() - start
         if _busy_s() - busy - (time.process_time() - own) < 0.05 * spent:
-            taken.append((one, two, *loops))
+            taken.append((one[0], two[0], *(loop[0] for loop in loops)))
         else:
             time.sleep(0.2)
+    shown = {"tried": tried, "kept": len(taken), "cpu_time_in_times_of_one": statistics.median(worked)}
     if not taken:
-        return {"tried": tried, "kept": 0, "speed_up": None, "speed_up_of_the_loop": None}
+        return {**shown, "speed_up": None, "speed_up_of_the_loop": None}
     one, two, loop, loops = (statistics.median(column) for column in zip(*taken, strict=True))
-    shown = {"tried": tried, "kept": len(taken), "one_thread_s": one, "two_threads_s": two}
-    return {**shown, "speed_up": one / two, "speed_up_of_the_loop": 2 * loop / loops}
+    timed = {"one_thread_s": one, "two_threads_s": two}
+    return {**shown, **timed, "speed_up": one / two, "speed_up_of_the_loop": 2 * loop / loops}
 
 
-def _clocked(work: Callable[[], object], times: int = 3) -> float:
-    start = time.perf_counter()
+def _clocked(work: Callable[[], object], times: int = 3) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU time on all threads."""
+    start, own = time.perf_counter(), time.process_time()
     for _ in range(times):
         work()
-    return (time.perf_counter() - start) / times
+    return (time.perf_counter() - start) / times, (time.process_time() - own) / times
 
 
 def _scatter_on(threads: int) -> None:
@@ -235,6 +240,7 @@ def _show(limits: dict[str, float], results: dict[str, Any]) -> None:
     print(f"two threads, {threads['kept']} of {threads['tried']} turns with nothing else on the machine: ", end="")
     if threads["kept"]:
         print(f"{threads['speed_up']:.2f} times one (the loop {threads['speed_up_of_the_loop']:.2f}); ", end="")
+    print(f"{threads['cpu_time_in_times_of_one']:.2f} times the CPU time of one; ", end="")
     print(f"end to end {whole['median_s'] * 1e3:.0f} ms")
     if "sanafe" in results:
         sanafe = results["sanafe"]

@@ -177,6 +177,7 @@ class EmulatedChip:
         piece = max(1, _COUNTS_BYTES // (steps * max(1, len(mapping.core_layer) * COLUMNS * 8 + pairs * 4)))
         read_again = kept is not None or tick_ns(self.hardware) is not None
         taken = np.array(snapshots, np.int64)
+        assert not counting or read_again or self._states[0].counts.shape[:2] == (steps, cores), "states have room"
         for start in range(0, len(raw), piece):
             self._progress("running the chip", start, len(raw))
             outputs = raw[start : start + piece]
