@@ -149,18 +149,18 @@ def measure_threads(workload: Workload, wanted: int = 12) -> dict[str, float | i
         busy, own, start = _busy_s(), time.process_time(), time.perf_counter()
         one, two = (_clocked(lambda device=device: device.profile(given)) for device in devices.values())
         worked.append(two[1] / one[1])
-        loops = _clocked(lambda: _scatter_on(1)), _clocked(lambda: _scatter_on(2))
+        loop, loops = _clocked(lambda: _scatter_on(1)), _clocked(lambda: _scatter_on(2))
         spent = time.perf_counter() - start
         if _busy_s() - busy - (time.process_time() - own) < 0.05 * spent:
-            taken.append((one[0], two[0], *(loop[0] for loop in loops)))
+            taken.append((one[0], two[0], loop[0], loops[0]))
         else:
             time.sleep(0.2)
     shown = {"tried": tried, "kept": len(taken), "cpu_time_in_times_of_one": statistics.median(worked)}
     if not taken:
         return {**shown, "speed_up": None, "speed_up_of_the_loop": None}
-    one, two, loop, loops = (statistics.median(column) for column in zip(*taken, strict=True))
-    timed = {"one_thread_s": one, "two_threads_s": two}
-    return {**shown, **timed, "speed_up": one / two, "speed_up_of_the_loop": 2 * loop / loops}
+    one_s, two_s, loop_s, loops_s = (statistics.median(column) for column in zip(*taken, strict=True))
+    timed = {"one_thread_s": one_s, "two_threads_s": two_s}
+    return {**shown, **timed, "speed_up": one_s / two_s, "speed_up_of_the_loop": 2 * loop_s / loops_s}
 
 
 def _clocked(work: Callable[[], object], times: int = 3) -> tuple[float, float]:
