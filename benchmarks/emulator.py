@@ -64,7 +64,7 @@ def measure(machine: str, images: npt.NDArray[np.float32]) -> dict[str, float | 
     """One machine on the digits: time of a sample, and events per second, all layers and the convolutions' share."""
     program = striate.compile(DIGITS / "lenet5.striate", on=machine)
     start = time.perf_counter()
-    with open_device(program) as device:
+    with open_device(program, threads=1) as device:
         _, profile = device.profile({"image": images[:1]})
         first_s = time.perf_counter() - start
         samples = [{"image": images[i : i + 1]} for i in range(len(images))]

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -128,20 +130,70 @@ def measure(workload: Workload, rounds: int) -> dict[str, Any]:
     return results
 
 
-def measure_threads(workload: Workload, rounds: int) -> dict[str, float]:
-    """The clock's seconds for 32 samples on one thread and on two, taking turns."""
+def measure_threads(workload: Workload, wanted: int = 12) -> dict[str, float | int | None]:
+    """The clock's seconds for 32 samples on one thread and on two, taking turns, and a bare scatter loop likewise.
+
+    Only turns in which other work took less than a twentieth of one core are kept, and a wait for those ends in a
+    minute; without any there is no figure. What both threads together take of CPU time, in times of what one takes, is
+    of all turns.
+    """
     program, given = native_program(workload), {"x": workload.given(32)}
     devices = {threads: open_device(program, threads=threads) for threads in (1, 2)}
-    taken: dict[int, list[float]] = {threads: [] for threads in devices}
     profiles = [device.profile(given)[1] for device in devices.values()]
     assert profiles[0] == profiles[1], "what is counted does not depend on the number of threads"
-    for _ in range(max(5, rounds // 32)):
-        for threads, device in devices.items():
-            start = time.perf_counter()
-            device.profile(given)
-            taken[threads].append(time.perf_counter() - start)
-    one, two = (statistics.median(taken[threads]) for threads in (1, 2))
-    return {"one_thread_s": one, "two_threads_s": two, "speed_up": one / two}
+    taken: list[tuple[float, float, float, float]] = []
+    worked: list[float] = []
+    tried, end = 0, time.monotonic() + 60
+    while len(taken) < wanted and time.monotonic() < end:
+        tried += 1
+        busy, own, start = _busy_s(), time.process_time(), time.perf_counter()
+        one, two = (_clocked(lambda device=device: device.profile(given)) for device in devices.values())
+        worked.append(two[1] / one[1])
+        loop, loops = _clocked(lambda: _scatter_on(1)), _clocked(lambda: _scatter_on(2))
+        spent = time.perf_counter() - start
+        if _busy_s() - busy - (time.process_time() - own) < 0.05 * spent:
+            taken.append((one[0], two[0], loop[0], loops[0]))
+        else:
+            time.sleep(0.2)
+    shown = {"tried": tried, "kept": len(taken), "cpu_time_in_times_of_one": statistics.median(worked)}
+    if not taken:
+        return {**shown, "speed_up": None, "speed_up_of_the_loop": None}
+    one_s, two_s, loop_s, loops_s = (statistics.median(column) for column in zip(*taken, strict=True))
+    timed = {"one_thread_s": one_s, "two_threads_s": two_s}
+    return {**shown, **timed, "speed_up": one_s / two_s, "speed_up_of_the_loop": 2 * loop_s / loops_s}
+
+
+def _clocked(work: Callable[[], object], times: int = 3) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU time on all threads."""
+    start, own = time.perf_counter(), time.process_time()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times, (time.process_time() - own) / times
+
+
+def _scatter_on(threads: int) -> None:
+    """The bare loop on each of so many threads."""
+    rng = np.random.default_rng(0)
+    places, picked = rng.integers(0, 256, 100_000) * ROW, rng.integers(0, 64, 100_000) * ROW
+
+    def work() -> None:
+        rows, target = np.ones(64 * ROW, np.int16), np.zeros(256 * ROW, np.int16)
+        for _ in range(100):
+            _scatter(target, rows, places, picked)
+
+    started = [Thread(target=work) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+
+
+def _busy_s() -> float:
+    """How long the cores of this machine have worked so far, all processes taken together; 0 where it does not tell."""
+    if not Path("/proc/stat").exists():
+        return 0.0
+    user, nice, system, _, _, *interrupts = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *interrupts))) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_sanafe(python: str) -> dict[str, Any]:
@@ -163,7 +215,7 @@ def main() -> None:
     workload = read_workload()
     limits = {f"{name}_per_second": scatter_limit(dtype) for name, dtype in (("i16", np.int16), ("i32", np.int32))}
     results = measure(workload, arguments.rounds)
-    results["threads"] = measure_threads(workload, arguments.rounds)
+    results["threads"] = measure_threads(workload)
     if arguments.sanafe:
         results["sanafe"] = measure_sanafe(arguments.sanafe)
     _show(limits, results)
@@ -185,7 +237,11 @@ def _show(limits: dict[str, float], results: dict[str, Any]) -> None:
         print(f"best {best / 1e9:.2f}; {one['profile_median_s'] / one['batch'] * 1e3:.2f} ms/sample; ", end="")
         print(f"without accounting {one['events_per_second_without_accounting'] / 1e9:.2f} G/s")
     threads, whole = results["threads"], results["end_to_end"]
-    print(f"two threads: {threads['speed_up']:.2f} times one; end to end {whole['median_s'] * 1e3:.0f} ms")
+    print(f"two threads, {threads['kept']} of {threads['tried']} turns with nothing else on the machine: ", end="")
+    if threads["kept"]:
+        print(f"{threads['speed_up']:.2f} times one (the loop {threads['speed_up_of_the_loop']:.2f}); ", end="")
+    print(f"{threads['cpu_time_in_times_of_one']:.2f} times the CPU time of one; ", end="")
+    print(f"end to end {whole['median_s'] * 1e3:.0f} ms")
     if "sanafe" in results:
         sanafe = results["sanafe"]
         print(

@@ -15,8 +15,9 @@ from timed_chips import EAST_WEST, NORTH_SOUTH, Sent, chip, core, description, d
 
 from striate_runtime.device import DeviceError, open_device
 from striate_runtime.hardware import Chip, load_hardware
+from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.counts import MESSAGES_OUT
+from striate_runtime.neuromorphic.counts import CORE_COLUMNS, MESSAGES_OUT
 from striate_runtime.neuromorphic.levels import LEVELS, level_steps_ns
 from striate_runtime.neuromorphic.messages import Messages, messages_of, senders_of
 from striate_runtime.neuromorphic.timing import core_times_ns, event_latency, message_times_ns
@@ -295,6 +296,34 @@ def test_what_messages_cost_their_receivers_is_what_was_counted(case: tuple[Net,
     worked = np.zeros(counted.shape)
     np.add.at(worked, (step, messages.target), messages.service_ns)
     assert np.allclose(worked[:-1], counted[1:], rtol=1e-12)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(case=networks("rate"), cut=st.integers(1, 3), overlap=st.sampled_from(("max", "sum")), active=st.booleans())
+def test_a_step_lasts_as_long_as_the_busiest_core_of_its_counts(
+    case: tuple[Net, Array], cut: int, overlap: str, active: bool
+):
+    """What is told while samples run is, to the last bit, what their counts tell afterwards."""
+    net = case[0].cut(**{population.name: cut for population in case[0].populations})
+    text = description(tile_gspikes_per_s="unknown").replace('overlap = "max"', f'overlap = "{overlap}"')
+    if active:
+        text = text.replace('neuron_update = "every_step"', 'neuron_update = "on_event"')
+    device = open_device(net.program(text), threads=2)
+    assert isinstance(device, EmulatedChip)
+    assert (device.hardware.time.overlap, device.hardware.policy.neuron_update == "every_step") == (overlap, not active)
+    inputs = {"x": case[1].astype(np.float32)}
+    counts, updates = device.step_counts(inputs)
+    works = core_times_ns(counts, updates, device.hardware)
+    assert works is not None
+    tiles = len({(core.chip, core.x, core.y) for core in net.cores()})
+    expected = works.max(2) + (barrier_ns(tiles, device.hardware).value or 0.0)
+    told = device.step_times_ns(inputs)
+    assert told is not None
+    assert np.array_equal(told, expected)
+    sums = device.profile(inputs)[1].counts
+    for column, name in enumerate(CORE_COLUMNS):
+        assert sums[name] * len(counts) == pytest.approx(int(counts[..., column].sum()), rel=1e-12)
+    assert sums["neuron_updates"] * len(counts) == pytest.approx(int(updates.sum()), rel=1e-12)
 
 
 @settings(max_examples=6, deadline=None, derandomize=True)

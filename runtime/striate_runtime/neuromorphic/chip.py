@@ -15,16 +15,17 @@ from striate_runtime.device import DeviceError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
 from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.build import build
-from striate_runtime.neuromorphic.check import Network, neurons
-from striate_runtime.neuromorphic.counts import COLUMNS, Counts, Totals, neuron_updates
+from striate_runtime.neuromorphic.check import Network
+from striate_runtime.neuromorphic.counts import ACTIVE, COLUMNS, Counts, Totals, neuron_updates
+from striate_runtime.neuromorphic.given import given_numbers
 from striate_runtime.neuromorphic.levels import LEVELS, check_level, level_steps_ns
 from striate_runtime.neuromorphic.messages import messages_of, senders_of
 from striate_runtime.neuromorphic.native import check_chip
 from striate_runtime.neuromorphic.reading import Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
-from striate_runtime.neuromorphic.tables import LANES, State, new_state
+from striate_runtime.neuromorphic.tables import State, new_state
 from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
-from striate_runtime.neuromorphic.timing import core_times_ns, link_time_ns, step_times_ns, tick_ns
+from striate_runtime.neuromorphic.timing import core_times_ns, link_time_ns, step_costs, step_times_ns, tick_ns
 from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program, ProgramError
@@ -70,10 +71,12 @@ class EmulatedChip:
         self._network = Network(program)
         check_chip(self._network, hardware)
         self._built = build(self._network, hardware)
-        self._states = [self._new_state()]
         self._threads = threads or default_threads()
         self._readings = readings_of(self._network, program.outputs, self._built.output_starts)
         self._reporter = Reporter(program, self._network, self._built.mapping, hardware)
+        links = self._reporter.links if self._linked_pairs else None
+        self._costs = step_costs(hardware, self._built.mapping, links)
+        self._states = [self._new_state()]
         self._progress = progress
 
     @property
@@ -156,28 +159,9 @@ class EmulatedChip:
         self.close()
 
     def _injected(self, inputs: Table[str, Array]) -> Array:
-        """The integers given to the input populations, i32 `[N, input neurons + LANES]`, the last ones spare.
-
-        Where inputs have time there is a row for each step of each sample: zeros where a port has no more, or under
-        delta, where that would be a change, the last again.
-        """
-        body, built = self._network.body, self._built
+        """The integers given to the input populations, i32 `[N * steps or N, input neurons + LANES]`."""
         checked = check_inputs(self._program.inputs, inputs)
-        samples, steps = len(next(iter(checked.values()))), body.steps if self._network.timed else 1
-        values = np.zeros((samples, steps, built.inputs + LANES), np.int32)
-        for port, array in checked.items():
-            population = self._network.populations[body.inputs[port]]
-            rows = (
-                _integers(array, body.input_scale[port], body.input_low[port], body.input_high[port])
-                .reshape(-1, *population.shape)
-                .transpose(0, 2, 3, 1)
-            )
-            start, number = built.input_starts[population.name], neurons(population)
-            given = rows.reshape(samples, -1, number)
-            values[:, : given.shape[1], start : start + number] = given
-            if body.coding == "delta":
-                values[:, given.shape[1] :, start : start + number] = given[:, -1:]
-        return values.reshape(samples * steps, -1)
+        return given_numbers(checked, self._network, self._built.input_starts, self._built.inputs)
 
     def _run(
         self, values: Array, snapshots: tuple[int, ...], counting: bool, kept: list[Counts] | None = None
@@ -186,29 +170,33 @@ class EmulatedChip:
         events = importlib.import_module("striate_runtime.neuromorphic.events")  # numba takes a second to import
 
         mapping, steps = self._built.mapping, self._network.body.steps
-        cores = len(mapping.core_layer)
-        run = Run(Totals.empty(mapping), np.zeros((cores, 2), np.int64))
+        cores, pairs = len(mapping.core_layer) if counting else 0, self._linked_pairs if counting else 0
+        run = Run(Totals.empty(mapping), np.zeros((len(mapping.core_layer), 2), np.int64))
         rows = steps if self._network.timed else 1
-        pairs = len(mapping.pair_layer) if counting and link_time_ns(self.hardware) is not None else 0
         raw = np.zeros((len(values) // rows, len(snapshots), self._built.outputs), np.int32)
-        piece = max(1, _COUNTS_BYTES // (steps * max(1, cores * COLUMNS * 8 + pairs * 4)))
+        piece = max(1, _COUNTS_BYTES // (steps * max(1, len(mapping.core_layer) * COLUMNS * 8 + pairs * 4)))
+        read_again = kept is not None or tick_ns(self.hardware) is not None
+        taken = np.array(snapshots, np.int64)
+        assert not counting or read_again or self._states[0].counts.shape[:2] == (steps, cores), "states have room"
         for start in range(0, len(raw), piece):
             self._progress("running the chip", start, len(raw))
-            part = slice(start, start + piece)
-            samples = len(raw[part])
-            counts = np.zeros((samples, steps, cores if counting else 0, COLUMNS), np.int64)
-            sent = np.zeros((samples, steps, pairs), np.int32)
-            given, outputs = values[start * rows : (start + piece) * rows], raw[part]
+            outputs = raw[start : start + piece]
+            given = values[start * rows : (start + piece) * rows]
+            held = 0 if counting and not read_again else len(outputs)
+            counts = np.zeros((held, steps, cores, COLUMNS), np.int64)
+            sent = np.zeros((held, steps, pairs), np.int32)
+            busiest = np.zeros((len(outputs), steps))
 
             def kernel(
                 samples: slice,
                 state: State,
-                totals: Counts,
+                totals: tuple[Counts, ...],
                 late: Counts,
                 given: Array = given,
                 outputs: Array = outputs,
                 counts: Counts = counts,
                 sent: Array = sent,
+                busiest: Array = busiest,
             ) -> None:
                 events.run_samples(
                     given[samples.start * rows : samples.stop * rows],
@@ -216,38 +204,39 @@ class EmulatedChip:
                     state,
                     self._network.rate,
                     self.membrane_limit,
-                    np.array(snapshots, np.int64),
+                    taken,
                     outputs[samples],
+                    self._costs,
                     counts[samples],
-                    totals,
                     sent[samples],
+                    totals,
                     late,
+                    busiest[samples],
                 )
 
-            run_on_threads(
-                *(kernel, samples, self._states, self._new_state, self._threads, run.totals.pairs, run.saturation)
-            )
+            totals = run.totals.pairs, run.totals.cores
+            run_on_threads(kernel, len(outputs), self._states, self._new_state, self._threads, totals, run.saturation)
             if counting:
-                self._add(run, counts, sent)
+                self._add(run, busiest, counts, sent)
                 if kept is not None:
                     kept.append(counts)
         self._progress("running the chip", len(raw), len(raw))
+        if counting:
+            by_active = self._costs.passes * run.totals.cores[:, ACTIVE]
+            run.totals.updates += self._costs.slots * (steps * run.totals.samples) + by_active
         return raw, run
 
-    def _add(self, run: Run, counts: Counts, sent: Array) -> None:
-        """Take more samples into a run: their counts, how long their steps take, and what was late."""
-        updates, chip = self._updates(counts), self.hardware
-        run.totals.cores += counts.sum((0, 1))
-        run.totals.updates += updates.sum((0, 1))
-        run.totals.samples += len(counts)
-        link_ns = link_time_ns(chip)
-        links = None if link_ns is None else self._reporter.links.loads(sent) * link_ns
-        cores = core_times_ns(counts, updates, chip)
-        mapping = self._built.mapping
-        step_ns = step_times_ns(cores, links, mapping.tiles, chip, mapping.chips)
+    def _add(self, run: Run, busiest: Array, counts: Counts, sent: Array) -> None:
+        """Take more samples into a run: how many, how long their steps take, and what was late."""
+        chip, mapping = self.hardware, self._built.mapping
+        run.totals.samples += len(busiest)
+        step_ns = step_times_ns(busiest, mapping.tiles, chip, mapping.chips)
         if step_ns is not None:
             run.step_ns = np.concatenate([run.step_ns, step_ns]) if run.step_ns is not None else step_ns
-        run.late.add(cores, links, counts, chip)
+        if tick_ns(chip) is not None:
+            link_ns = link_time_ns(chip)
+            links = None if link_ns is None else self._reporter.links.loads(sent) * link_ns
+            run.late.add(core_times_ns(counts, self._updates(counts), chip), links, counts, chip)
 
     @property
     def _levels(self) -> tuple[str, ...]:
@@ -281,7 +270,13 @@ class EmulatedChip:
         return times
 
     def _new_state(self) -> State:
-        return new_state(self._built.tables, self._built.accumulators, self._built.sums)
+        counted = self._network.body.steps, len(self._built.mapping.core_layer), self._linked_pairs
+        return new_state(self._built.tables, self._built.accumulators, self._built.sums, counted)
+
+    @property
+    def _linked_pairs(self) -> int:
+        """How many pairs' messages of each step must be known to tell how long links are taken."""
+        return 0 if link_time_ns(self.hardware) is None else len(self._built.mapping.pair_layer)
 
     @property
     def membrane_limit(self) -> int:
@@ -326,15 +321,5 @@ class EmulatedChip:
 def _silent(what: str, done: int, total: int) -> None:
     """Progress of a part, which the whole's stands for."""
 
-
-def _integers(array: Array, scale: float, low: int, high: int) -> Array:
-    """array / scale in f32, rounded to the nearest even, clipped. Small integers of scale 1 are that already."""
-    if array.dtype.kind in "iu" and scale == 1 and max(-low, high) <= _EXACT_IN_F32:
-        limits = np.iinfo(array.dtype)
-        return np.clip(array, max(low, int(limits.min)), min(high, int(limits.max)))
-    return np.clip(np.rint(array.astype(np.float32) / np.float32(scale)), low, high).astype(np.int32)
-
-
-_EXACT_IN_F32 = 1 << 24
 
 _DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}

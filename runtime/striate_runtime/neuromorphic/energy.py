@@ -71,7 +71,7 @@ _UJ_PER_MW_US = 1e-3
 
 @dataclass(frozen=True)
 class Prices:
-    """What one of each counter costs, in uJ: `[ROW, parts of TERMS]`; and which parts have any known price.
+    """What one of each counter costs, in uJ: `[ROW, parts of TERMS]`; which parts have any known price, which a band.
 
     contained: parts that a synaptic operation's figure holds too. unpublished: (counter, what of it has no price).
     """
@@ -80,13 +80,14 @@ class Prices:
     low: Floats
     high: Floats
     known: tuple[bool, ...]
+    banded: tuple[bool, ...]
     contained: frozenset[str]
     unpublished: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the stack in uJ, row by row: value, low and high, each `[rows]`."""
+    """One part of the stack in uJ, row by row: value, low and high, each `[rows]`; one array where it has no band."""
 
     value: Floats
     low: Floats
@@ -113,18 +114,23 @@ def prices_of(chip: Chip) -> Prices:
         for column, path in terms
         if figure_of(chip, path).value is None and part not in contained
     )
-    return Prices(value, low, high, tuple(known), contained, unpublished)
+    banded = tuple(bool(wide) for wide in ((low != value) | (high != value)).any(0))
+    return Prices(value, low, high, tuple(known), banded, contained, unpublished)
 
 
 def spend(
     rows: npt.NDArray[Any], shares: Floats, latency_us: float | None, chips: int, chip: Chip, prices: Prices
 ) -> dict[str, Part | None]:
     """Energy of each row, by part. rows: counts `[R, ROW]`; shares `[R]`: how static and host power are shared out."""
-    value, low, high = rows @ prices.value, rows @ prices.low, rows @ prices.high
-    parts = {
-        part: Part(value[:, index], low[:, index], high[:, index]) if prices.known[index] else None
-        for index, part in enumerate(TERMS)
-    }
+    value, low, high = rows @ prices.value, None, None
+    if any(prices.banded):
+        low, high = rows @ prices.low, rows @ prices.high
+    parts: dict[str, Part | None] = {}
+    for index, part in enumerate(TERMS):
+        edges = value[:, index], value[:, index], value[:, index]
+        if low is not None and high is not None and prices.banded[index]:
+            edges = value[:, index], low[:, index], high[:, index]
+        parts[part] = Part(*edges) if prices.known[index] else None
     parts["static"] = _power(chips, shares, latency_us, chip.static.chip_power_mw)
     parts["host"] = _host(chips, shares, latency_us, chip)
     return parts
@@ -154,8 +160,8 @@ def to_energy(
 
 def in_microjoules(parts: dict[str, Part | None], rows: int) -> list[dict[str, float | None]]:
     """Each row's stack."""
-    columns = {name: [None] * rows if part is None else part.value.tolist() for name, part in parts.items()}
-    return [{name: column[row] for name, column in columns.items()} for row in range(rows)]
+    columns = ([None] * rows if part is None else part.value.tolist() for part in parts.values())
+    return [dict(zip(parts, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def figure_of(chip: Chip, path: str) -> Quantity:
@@ -191,6 +197,9 @@ def _power(count: int, shares: Floats, latency_us: float | None, power_mw: Quant
     if latency_us is None or power_mw.value is None:
         return None
     scale = count * latency_us * _UJ_PER_MW_US * shares
+    if power_mw.low is None and power_mw.high is None:
+        value = scale * power_mw.value
+        return Part(value, value, value)
     return Part(scale * power_mw.value, scale * _edge(power_mw, power_mw.low), scale * _edge(power_mw, power_mw.high))
 
 
@@ -209,7 +218,9 @@ def _figure(name: str, part: Part | None, chip: Chip, prices: Prices) -> Figure:
         return Figure(None, "emulated", note="contained in synapse")
     if part is None:
         return Figure(None, "emulated", note="unpublished")
-    value, low, high = (float(edge.sum()) for edge in (part.value, part.low, part.high))
+    value = low = high = float(part.value.sum())
+    if part.low is not part.value or part.high is not part.value:
+        low, high = float(part.low.sum()), float(part.high.sum())
     note = "clocks running, processors idle; high: all busy" if name == "host" else ""
     if name == "synapse" and (parts := CONTAINED[chip.cost.scope]):
         note = f"contains {', '.join(parts[:-1])} and {parts[-1]}"

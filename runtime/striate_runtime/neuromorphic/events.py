@@ -20,6 +20,7 @@ from striate_runtime.neuromorphic import (
     events_blocks,
     events_changes,
     events_delivery,
+    events_options,
     events_plain,
     lanes,
     native,
@@ -28,7 +29,7 @@ from striate_runtime.neuromorphic import (
 )
 from striate_runtime.neuromorphic import tables as tables_layout
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
-from striate_runtime.neuromorphic.events_accounting import account, count_active
+from striate_runtime.neuromorphic.events_accounting import account, add_up, count_active
 from striate_runtime.neuromorphic.events_blocks import (
     integrate_block,
     leak_block,
@@ -40,36 +41,49 @@ from striate_runtime.neuromorphic.events_blocks import (
 )
 from striate_runtime.neuromorphic.events_changes import send_changes, send_input_changes
 from striate_runtime.neuromorphic.events_delivery import deliver
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.events_plain import copy_currents, sum_up
 from striate_runtime.neuromorphic.tables import CUBA_LIF, GRADED, INPUT, INPUT_CHANGES, LANES, READOUT, SIGMA_DELTA
 
 _MASK = (1 << LANES) - 1
 _COMPILED_FROM = (
-    *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_plain),
-    *(lanes, native, tables_layout, vectors, vectors_plain),
+    *(counts_columns, events_accounting, events_blocks, events_changes, events_delivery, events_options),
+    *(events_plain, lanes, native, tables_layout, vectors, vectors_plain),
 )
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(**OPTIONS)
 
 
 @_jit
-def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, pair_sent, saturation):
-    """Run every sample from rest through `counts.shape[1]` steps.
+def _run_samples(
+    inputs, tables, state, rate, limit, snapshots, outputs, costs, counts, pair_sent, totals, saturation, busiest
+):
+    """Run every sample from rest through `busiest.shape[1]` steps.
 
     inputs i32 [N * steps or N, input neurons], with LANES numbers to spare in each row: given at each step, or at all
     rate: whether inputs integrate and fire; then, or in a native network, populations fire at every step from theirs on
     limit: the largest |potential| that the chip holds
     snapshots i64 [K]: the steps after which outputs are copied to `outputs` i32 [N, K, output numbers]
-    counts i64 [N, steps, cores, COLUMNS]: zeroed; with no cores, nothing is counted
-    pair_totals i64 [pairs, PAIR_COLUMNS] and saturation i64 [cores, 2] (how often, first step): are added to
-    pair_sent i32 [N, steps, pairs]: zeroed; takes the messages of each step; with no pairs, they are not kept
+    counts i64 [N, steps, cores, COLUMNS] and pair_sent i32 [N, steps, pairs]: zeroed; with no cores, nothing is
+    counted, and with no pairs, the messages of each step are not kept; for an N of 0, the state has room for a sample's
+    totals: i64 [pairs, PAIR_COLUMNS] and [cores, COLUMNS], which are added to, as is saturation i64 [cores, 2] (how
+    often, first step)
+    busiest f64 [N, steps]: how long the busiest core or link works by `costs`, in ns; where nothing is counted, 0
     """
+    pair_totals, core_totals = totals
     populations, projections = tables.populations, tables.projections
     slots = state.event_count.shape[0]
     neurons = state.event_neuron.shape[0] // slots
     counting = counts.shape[2] > 0
     every_step = rate or tables.native == 1
-    rows = inputs.shape[0] // counts.shape[0]
-    for sample in range(counts.shape[0]):
+    steps = busiest.shape[1]
+    rows = inputs.shape[0] // busiest.shape[0]
+    for sample in range(busiest.shape[0]):
+        own_counts, own_sent = state.counts, state.pair_sent
+        if counts.shape[0] > 0:
+            own_counts, own_sent = counts[sample], pair_sent[sample]
+        else:
+            own_counts[:] = 0
+            own_sent[:] = 0
         state.accumulator[:] = 0
         state.sums[:] = 0
         state.event_count[:] = 0
@@ -80,7 +94,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
         state.spike_count[:] = 0
         state.resting[:] = 0
         taken = 0
-        for step in range(counts.shape[1]):
+        for step in range(steps):
             slot = step % slots
             given = inputs[sample * rows + min(step, rows - 1)]
             for j in range(len(projections.source)):
@@ -93,7 +107,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                     payloads = state.event_payload[start:end]
                     sources = state.event_neuron[start:end]
                     state.waiting[projections.target[j]] = 1
-                    room = (state.ready, state.ready_count)
+                    room = (state.ready, state.ready_end)
                     if populations.plain[projections.target[j]] == 1:
                         half = len(state.sums) // 2
                         sums = state.sums[(step % 2) * half : (step % 2 + 1) * half]
@@ -104,7 +118,7 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                 start = slot * neurons + populations.neuron[p]
                 end = start
                 if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
-                    row = counts[sample, step]
+                    row = own_counts[step]
                     if populations.plain[p] == 1:
                         end = sum_up(tables, state, p, start, step, row, saturation)
                     elif populations.kind[p] == CUBA_LIF:
@@ -118,29 +132,31 @@ def _run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts,
                         end = _fire(tables, state, p, start, given, rate, limit, step, row, saturation)
                     state.waiting[p] = 0
                 elif counting and state.waiting[p] == 1:
-                    count_active(populations.segment, tables.segments, p, state.accumulator, counts[sample, step])
+                    count_active(populations.segment, tables.segments, p, state.accumulator, own_counts[step])
                 state.event_count[slot, p] = end - start
                 if counting and end > start:
                     for j in range(populations.projection[p], populations.projection[p + 1]):
                         events = state.event_neuron[start:end]
                         account(
                             *(projections, tables.accounts, j, populations.neuron[p], events, state.pair_step),
-                            *(step, counts[sample], pair_totals, pair_sent[sample]),
+                            *(step, own_counts, pair_totals, own_sent),
                         )
             while taken < len(snapshots) and snapshots[taken] == step + 1:
                 _copy_outputs(populations, tables.segments, state, step, outputs[sample, taken])
                 taken += 1
+        if counting:
+            add_up(costs, own_counts, own_sent, core_totals, busiest[sample])
 
 
 def _compiled(stamp, keep):
     """`_run_samples`, compiled at its first call and kept on disk: found there by its own file and by `stamp`."""
 
-    @njit(cache=keep, nogil=True, error_model="numpy")
-    def run_samples(inputs, tables, state, rate, limit, snapshots, outputs, counts, pair_totals, pair_sent, saturation):
+    @njit(cache=keep, **OPTIONS)
+    def run_samples(given, tables, state, rate, limit, kept, outputs, costs, counts, sent, totals, late, busiest):
         if stamp != -1:  # never -1: it is named here so that it counts
             _run_samples(
-                *(inputs, tables, state, rate, limit, snapshots, outputs, counts),
-                *(pair_totals, pair_sent, saturation),
+                *(given, tables, state, rate, limit, kept, outputs),
+                *(costs, counts, sent, totals, late, busiest),
             )
 
     return run_samples

@@ -1,4 +1,7 @@
-"""What the events of the kernels count: messages, synaptic operations, words, hops, and neurons that are active."""
+"""What the events of the kernels count: messages, synaptic operations, words, hops, and neurons that are active.
+
+And what it adds up to once a sample is through: totals, and how long the busiest core or link of each step works.
+"""
 
 # pyright: basic
 # numba compiles these functions from the types of the arrays in tables.py, which its decorators cannot express.
@@ -11,6 +14,7 @@ from numba import njit
 from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
+    COLUMNS,
     HOPS_EAST_WEST,
     HOPS_NORTH_SOUTH,
     MESSAGES_IN,
@@ -22,8 +26,9 @@ from striate_runtime.neuromorphic.counts import (
     SYNOPS_DENSE,
     WORDS,
 )
+from striate_runtime.neuromorphic.events_options import OPTIONS
 
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(**OPTIONS)
 
 
 @_jit
@@ -92,3 +97,30 @@ def _add_up(accounts, neurons_before, first_neuron, event_neuron, pair_step):
             pair_step[pair, 1] += operations
             pair_step[pair, 2] += words
         e = end
+
+
+@_jit
+def add_up(costs, counts, pair_sent, core_totals, busiest):
+    """What `timing.core_times_ns` and `Links.loads` tell, of one sample's busiest only: the same sums in order.
+
+    counts: i64 [steps, cores, COLUMNS]; pair_sent: i32 [steps, pairs]; core_totals: i64 [cores, COLUMNS] are added to;
+    busiest: f64 [steps], in ns.
+    """
+    for step in range(counts.shape[0]):
+        most = 0.0
+        for core in range(counts.shape[1]):
+            messages, neurons = 0.0, 0.0
+            for k in range(len(costs.messages)):
+                messages += counts[step, core, MESSAGES_IN + k] * costs.messages[k]
+            for k in range(len(costs.neurons)):
+                neurons += counts[step, core, ACTIVE + k] * costs.neurons[k]
+            neurons += (costs.slots[core] + costs.passes * counts[step, core, ACTIVE]) * costs.access
+            most = max(most, messages + neurons if costs.in_turn else max(messages, neurons))
+            for column in range(COLUMNS):
+                core_totals[core, column] += counts[step, core, column]
+        for link in range(len(costs.link_first) - 1):
+            load = np.int64(0)
+            for k in range(costs.link_first[link], costs.link_first[link + 1]):
+                load += pair_sent[step, costs.link_pairs[k]]
+            most = max(most, load * costs.link)
+        busiest[step] = most

@@ -10,10 +10,11 @@ from numba import njit
 
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
 from striate_runtime.neuromorphic.events_blocks import change_block, ones, trailing_zeros
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.tables import LANES
 
 _MASK = (1 << LANES) - 1
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(**OPTIONS)
 
 
 @_jit

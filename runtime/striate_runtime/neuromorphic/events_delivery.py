@@ -21,15 +21,17 @@ from striate_runtime.neuromorphic.events_blocks import (
     add_two_blocks,
     add_two_unit_blocks,
     add_unit_block,
+    trailing_zeros,
 )
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.tables import MAXIMA, PIECE, READY, ROWS
 
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(**OPTIONS)
 _ONE, _TWO, _THREE, _FOUR, _WIDTH = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(READY)
 
 
 @_jit
-def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload, accumulator, ready, ready_count):
+def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload, accumulator, ready, ready_end):
     """Add (or, for a maximum, compare) what events along projection j bring. first_neuron: the source's.
 
     accumulator: i32, or i16 for plain neurons, to which only rows of units come. ready: room for a piece by phase.
@@ -46,29 +48,31 @@ def deliver(projections, synapses, j, first_neuron, event_neuron, event_payload,
     block, weights = synapses.block, synapses.weights
     for piece in range(0, len(event_neuron), PIECE):
         events, payloads = event_neuron[piece : piece + PIECE], event_payload[piece : piece + PIECE]
-        _sort(synapses.position, synapses.channel, synapses.phase, laid, events, ready, ready_count)
+        _sort(synapses.position, synapses.channel, synapses.phase, laid, events, ready, ready_end)
         if not units:
-            _note_payloads(synapses.position, laid, rescaling, events, payloads, ready, ready_count)
+            _note_payloads(synapses.position, laid, rescaling, events, payloads, ready, ready_end)
         for f in range(projections.phases[j]):
             at = _FOUR * np.uint64(projections.phase[j] + f)
             blocks = (np.uint64(synapses.phase[at + _TWO]), np.uint64(synapses.phase[at + _THREE]))
-            own = ready[f * PIECE * READY :]
+            own = ready[f * PIECE * READY : ready_end[f]]
             if units:
-                _add_units(own, ready_count[f], blocks, block, weights, accumulator)
+                _add_units(own, blocks, block, weights, accumulator)
             elif mode == ROWS:
-                _add_rows(own, ready_count[f], blocks, block, weights, accumulator)
+                _add_rows(own, blocks, block, weights, accumulator)
             else:
-                _add_singles(own, ready_count[f], blocks, block, weights, accumulator, mode == MAXIMA)
+                _add_singles(own, blocks, block, weights, accumulator, mode == MAXIMA)
 
 
 @_jit
-def _sort(position, channel, phase, laid, event_neuron, ready, ready_count):
+def _sort(position, channel, phase, laid, event_neuron, ready, ready_end):
     """Write base and first weight of each event to `ready`, those of a phase together."""
     positions, channels, first_phase = np.uint64(laid[0]), np.uint64(laid[1]), np.uint64(laid[3])
-    ready_count[:] = 0
+    bits, power = np.uint64(trailing_zeros(np.int64(channels))), channels & (channels - _ONE) == np.uint64(0)  # pyright: ignore
+    for f in range(len(ready_end)):
+        ready_end[f] = f * PIECE * READY
     for e in range(np.uint64(len(event_neuron))):
         neuron = np.uint64(event_neuron[e] - laid[4])
-        place = neuron // channels
+        place = neuron >> bits if power else neuron // channels  # a division costs as much as the rest of it
         own = neuron - place * channels
         at = _TWO * (positions + place)
         base, own_phase = np.int64(position[at]), np.uint64(position[at + _ONE])
@@ -76,17 +80,18 @@ def _sort(position, channel, phase, laid, event_neuron, ready, ready_count):
         if laid[2] >= 0:
             base += channel[np.uint64(laid[2]) + own]
         f = own_phase - first_phase
-        to = _WIDTH * (f * np.uint64(PIECE) + np.uint64(ready_count[f]))
+        to = np.uint64(ready_end[f])
         ready[to], ready[to + _ONE] = base, weight
-        ready_count[f] += 1
+        ready_end[f] = to + _WIDTH
 
 
 @_jit
-def _note_payloads(position, laid, rescaling, event_neuron, event_payload, ready, ready_count):
+def _note_payloads(position, laid, rescaling, event_neuron, event_payload, ready, ready_end):
     """Write each event's payload beside, (x * multiplier + (1 << (shift - 1))) >> shift where it is rescaled."""
     positions, channels, first_phase = np.uint64(laid[0]), np.uint64(laid[1]), np.uint64(laid[3])
     rescale, rescales, multipliers, shifts = rescaling
-    ready_count[:] = 0
+    for f in range(len(ready_end)):
+        ready_end[f] = f * PIECE * READY
     for e in range(np.uint64(len(event_neuron))):
         neuron = np.uint64(event_neuron[e] - laid[4])
         payload = np.int64(event_payload[e])
@@ -94,13 +99,14 @@ def _note_payloads(position, laid, rescaling, event_neuron, event_payload, ready
             own = np.int64(rescale) + np.int64(neuron) % np.int64(rescales)
             payload = (payload * multipliers[own] + (np.int64(1) << (shifts[own] - 1))) >> shifts[own]
         f = np.uint64(position[_TWO * (positions + neuron // channels) + _ONE]) - first_phase
-        ready[_WIDTH * (f * np.uint64(PIECE) + np.uint64(ready_count[f])) + _TWO] = payload
-        ready_count[f] += 1
+        to = np.uint64(ready_end[f])
+        ready[to + _TWO] = payload
+        ready_end[f] = to + _WIDTH
 
 
 @_jit
-def _add_units(ready, number, blocks, block, weights, accumulator):
-    e, end = np.uint64(0), _WIDTH * np.uint64(number)
+def _add_units(ready, blocks, block, weights, accumulator):
+    e, end = np.uint64(0), np.uint64(len(ready))
     while e < end:
         base, weight = np.int64(ready[e]), np.int64(ready[e + _ONE])
         if e + _THREE * _WIDTH < end and ready[e + _THREE * _WIDTH] == base:
@@ -125,8 +131,8 @@ def _add_units(ready, number, blocks, block, weights, accumulator):
 
 
 @_jit
-def _add_rows(ready, number, blocks, block, weights, accumulator):
-    e, end = np.uint64(0), _WIDTH * np.uint64(number)
+def _add_rows(ready, blocks, block, weights, accumulator):
+    e, end = np.uint64(0), np.uint64(len(ready))
     while e < end:
         base, weight, payload = np.int64(ready[e]), np.int64(ready[e + _ONE]), np.int64(ready[e + _TWO])
         if e + _THREE * _WIDTH < end and ready[e + _THREE * _WIDTH] == base:
@@ -156,8 +162,8 @@ def _add_rows(ready, number, blocks, block, weights, accumulator):
 
 
 @_jit
-def _add_singles(ready, number, blocks, block, weights, accumulator, maxima):
-    for e in range(np.uint64(0), _WIDTH * np.uint64(number), _WIDTH):
+def _add_singles(ready, blocks, block, weights, accumulator, maxima):
+    for e in range(np.uint64(0), np.uint64(len(ready)), _WIDTH):
         base, weight, payload = np.int64(ready[e]), np.int64(ready[e + _ONE]), np.int64(ready[e + _TWO])
         for b in range(blocks[0], blocks[1]):
             at = np.uint64(base + block[_TWO * b])

@@ -17,12 +17,13 @@ from striate_runtime.neuromorphic.events_blocks import (
     trailing_zeros,
     whole_plain_block,
 )
+from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.native import SUM_SHIFT
 from striate_runtime.neuromorphic.tables import LANES
 
 _MASK = (1 << LANES) - 1
 _STRIDE = 4 * LANES
-_jit = njit(nogil=True, error_model="numpy")
+_jit = njit(**OPTIONS)
 
 
 @_jit
@@ -41,29 +42,24 @@ def sum_up(tables, state, p, start, step, counts, saturation):
         active, over = np.int64(0), np.int64(0)
         neuron, parameter, length = segments.neuron[s], segments.parameter[s], segments.length[s]
         at, old = now + segments.accumulator[s], then + segments.accumulator[s]
-        i = np.int64(-LANES)
-        while i + LANES < length:
+        i = np.int64(0)
+        while i + _STRIDE <= length:
+            if not (still and far_nothing_new(sums, at + i, old + i)):  # pyright: ignore
+                where = (sums, at + i, old + i, potential, neuron + i)
+                fires, changed, beyond = _far_block(*where, parameters.bias, parameters.threshold, parameter + i)
+                active += ones(changed)  # pyright: ignore
+                over += beyond
+                position = _send(state, neuron + i, fires, position)
+            i += _STRIDE
+        while i < length:
+            if not (still and nothing_new(sums, at + i, old + i)):  # pyright: ignore
+                where = (sums, at + i, old + i, potential, neuron + i)
+                what = (parameters.bias, parameters.threshold, parameter + i, length - i)
+                masks = plain_block(*where, *what)  # pyright: ignore
+                active += ones((masks >> LANES) & _MASK)  # pyright: ignore
+                over += ones(masks >> (2 * LANES))  # pyright: ignore
+                position = _send(state, neuron + i, masks & _MASK, position)
             i += LANES
-            if still:
-                if i + _STRIDE <= length and far_nothing_new(sums, at + i, old + i):  # pyright: ignore
-                    i += _STRIDE - LANES
-                    continue
-                if nothing_new(sums, at + i, old + i):  # pyright: ignore
-                    continue
-            where = (sums, at + i, old + i, potential, neuron + i)
-            what = (parameters.bias, parameters.threshold, parameter + i)
-            whole = i + LANES <= length
-            masks = whole_plain_block(*where, *what) if whole else plain_block(*where, *what, length - i)  # pyright: ignore
-            active += ones((masks >> LANES) & _MASK)  # pyright: ignore
-            over += ones(masks >> (2 * LANES))  # pyright: ignore
-            sends = masks & _MASK
-            while sends:
-                sender = np.uint64(neuron + i + trailing_zeros(sends))  # pyright: ignore
-                state.spike_count[sender] += 1
-                state.event_neuron[np.uint64(position)] = sender
-                state.event_payload[np.uint64(position)] = 1
-                position += 1
-                sends &= sends - 1
         core = segments.core[s]
         if over > 0:
             if saturation[core, 0] == 0 or step < saturation[core, 1]:
@@ -72,6 +68,32 @@ def sum_up(tables, state, p, start, step, counts, saturation):
         if len(counts) > 0:
             counts[core, ACTIVE] += active
             counts[core, EVENTS_OUT] += position - before
+    return position
+
+
+@_jit
+def _far_block(sums, at, before, potential, neuron, bias, threshold, parameter):
+    """Four blocks: 64 bits for who fires and for what changed, and how many were clipped. No branch among the four."""
+    fires, changed, clipped = np.int64(0), np.int64(0), np.int64(0)
+    for k in range(4):
+        i = k * LANES
+        where = (sums, at + i, before + i, potential, neuron + i)
+        masks = whole_plain_block(*where, bias, threshold, parameter + i)  # pyright: ignore
+        fires |= (masks & _MASK) << i
+        changed |= ((masks >> LANES) & _MASK) << i
+        clipped |= (masks >> (2 * LANES)) << i
+    return fires, changed, ones(clipped) if clipped != 0 else np.int64(0)  # pyright: ignore
+
+
+@_jit
+def _send(state, neuron, fires, position):
+    """Write the events of those who fire, from `neuron` on; where they end. Their payload, always 1, stands there."""
+    while fires:
+        sender = np.uint64(neuron + trailing_zeros(fires))  # pyright: ignore
+        state.spike_count[sender] += 1
+        state.event_neuron[np.uint64(position)] = sender
+        position += 1
+        fires &= fires - 1
     return position
 
 

@@ -57,6 +57,8 @@ class Late:
 
     def problems(self, core_layers: tuple[str, ...], links: Links, chip: Chip) -> tuple[Problem, ...]:
         """What was late, in words."""
+        if not (self.cores or self.links or self.levels):
+            return ()
         limit = quantity.duration((tick_ns(chip) or 0.0) / 1000)
         named = [
             *((f"core {core} (layer '{core_layers[core]}')", found, CORE_KNOB) for core, found in self.cores.items()),

@@ -36,7 +36,8 @@ class Reading:
         """Its numbers `[N, entries, neurons]`, channels last, from what was `taken` `[N, kept steps, numbers]`."""
         number = neurons(self.population)
         at = [kept.index(min(step, until)) for step in self.steps]
-        values = taken[:, at, self.start : self.start + number]
+        entries = slice(at[0], at[0] + 1) if len(at) == 1 else at
+        values = taken[:, entries, self.start : self.start + number]
         if self.read != "spikes":
             return values
         before = [kept.index(min(step, until) - 1) if min(step, until) > 1 else None for step in self.steps]

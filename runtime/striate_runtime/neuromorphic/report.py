@@ -28,7 +28,9 @@ from striate_runtime.neuromorphic.counts import (
     PAIR_WORDS,
     RECEIVED,
     SENT,
+    SYNOPS_CONV,
     SYNOPS_DENSE,
+    SYNOPS_SPARSE,
     WORDS,
     Counts,
     Mapping,
@@ -52,7 +54,7 @@ _SOURCES = {
 }
 """level -> what the duration of a step comes from."""
 
-_NAMES: tuple[str, ...] = (*CORE_COLUMNS, "neuron_updates", "messages_injected")
+_NAMES: tuple[str, ...] = (*CORE_COLUMNS, "neuron_updates", "messages_injected", "synops")
 
 
 @dataclass
@@ -82,6 +84,9 @@ class Reporter:
         place = {layer: index for index, layer in enumerate(self.layers)}
         self.core_layer = np.array([place[layer] for layer in mapping.core_layer], np.int64)
         self.pair_layer = np.array([place[layer] for layer in mapping.pair_layer], np.int64)
+        self.pair_injected = mapping.pair_source < 0
+        self.of_sent = _of_sent(mapping, self.pair_injected)
+        self.versions = {"python": platform.python_version(), "numpy": np.__version__}
 
     @cached_property
     def links(self) -> Links:
@@ -96,7 +101,8 @@ class Reporter:
     def profile(self, run: Run, finer: Table[str, npt.NDArray[Any] | None]) -> Profile:
         """The profile of a run. finer: level -> each step's duration `[N, steps]`, the last of which is the latency."""
         mapping, chip, network = self.mapping, self.chip, self.network
-        run = replace(run, totals=replace(run.totals, samples=run.totals.samples * self._frames))
+        if self._frames > 1:
+            run = replace(run, totals=replace(run.totals, samples=run.totals.samples * self._frames))
         levels = {
             level: self._latency(run, level, step_ns) for level, step_ns in {"simple": run.step_ns, **finer}.items()
         }
@@ -127,21 +133,21 @@ class Reporter:
             valid=not problems,
             problems=problems,
             layers=tuple(
-                LayerProfile(layer, self.operators[layer], None, energy, _named(row))
-                for layer, energy, row in zip(
-                    self.layers, in_microjoules(by_layer, len(layers)), layers.tolist(), strict=True
+                LayerProfile(layer, self.operators[layer], None, energy, counts)
+                for layer, energy, counts in zip(
+                    self.layers, in_microjoules(by_layer, len(layers)), _named(layers), strict=True
                 )
             ),
             cores=tuple(
-                CoreProfile(core.index, layer, core.x, core.y, energy, _named(row), core.chip)
-                for core, layer, energy, row in zip(
-                    network.body.cores, mapping.core_layer, core_energies, cores.tolist(), strict=True
+                CoreProfile(core.index, layer, core.x, core.y, energy, counts, core.chip)
+                for core, layer, energy, counts in zip(
+                    network.body.cores, mapping.core_layer, core_energies, _named(cores), strict=True
                 )
             ),
             links=link_traffic(self.links, run.totals),
-            counts=_total_counts(run, cores.sum(0).tolist()),
+            counts=_total_counts(run, cores.sum(0, keepdims=True)),
             notes=(*network.body.uncounted, *self.assumptions),
-            versions={"python": platform.python_version(), "numpy": np.__version__},
+            versions=self.versions,
         )
 
     def _latency(self, run: Run, level: str, step_ns: npt.NDArray[Any] | None) -> Figure:
@@ -172,7 +178,7 @@ class Reporter:
         rows = np.zeros((len(mapping.core_layer), ROW))
         rows[:, :COLUMNS] = totals.cores
         rows[:, UPDATES] = totals.updates
-        injected = mapping.pair_source < 0
+        injected = self.pair_injected
         np.add.at(rows[:, INJECTED], mapping.pair_target[injected], totals.pairs[injected, SENT])
         return rows / totals.samples
 
@@ -181,20 +187,13 @@ class Reporter:
         mapping, pairs = self.mapping, totals.pairs
         rows = np.zeros((len(self.layers), ROW))
         by_core = np.zeros((len(self.core_layer), ROW))
-        by_core[:, [ACTIVE, EVENTS_OUT]] = totals.cores[:, [ACTIVE, EVENTS_OUT]]
+        by_core[:, ACTIVE : EVENTS_OUT + 1] = totals.cores[:, ACTIVE : EVENTS_OUT + 1]
         by_core[:, UPDATES] = totals.updates
         np.add.at(rows, self.core_layer, by_core)
-        by_pair = np.zeros((len(self.pair_layer), ROW))
+        by_pair = pairs[:, SENT, None] * self.of_sent
         by_pair[:, MESSAGES_IN] = pairs[:, RECEIVED]
         by_pair[:, WORDS] = pairs[:, PAIR_WORDS]
         by_pair[np.arange(len(pairs)), SYNOPS_DENSE + mapping.pair_format] = pairs[:, PAIR_SYNOPS]
-        injected = mapping.pair_source < 0
-        sent = np.where(injected, 0, pairs[:, SENT])
-        by_pair[:, INJECTED] = np.where(injected, pairs[:, SENT], 0)
-        by_pair[:, MESSAGES_OUT] = sent
-        by_pair[:, HOPS_EAST_WEST] = sent * mapping.pair_hops_east_west
-        by_pair[:, HOPS_NORTH_SOUTH] = sent * mapping.pair_hops_north_south
-        by_pair[:, CHIP_CROSSINGS] = sent * mapping.pair_crossings
         np.add.at(rows, self.pair_layer, by_pair)
         return rows / totals.samples
 
@@ -208,18 +207,29 @@ def _streams(network: Network, frames: int) -> tuple[str, ...]:
     return (f"a sample is {whole}: no time from a frame to its answer",)
 
 
-def _named(row: list[float]) -> dict[str, float]:
-    counts = dict(zip(_NAMES, row, strict=True))
-    counts["synops"] = counts["synops_dense"] + counts["synops_sparse"] + counts["synops_conv"]
-    return counts
+def _of_sent(mapping: Mapping, injected: npt.NDArray[np.bool_]) -> Rows:
+    """What each message that a pair sends adds to a row of counts, `[pairs, ROW]`."""
+    found = np.zeros((len(injected), ROW))
+    found[:, INJECTED] = injected
+    found[:, MESSAGES_OUT] = ~injected
+    found[:, HOPS_EAST_WEST] = np.where(injected, 0, mapping.pair_hops_east_west)
+    found[:, HOPS_NORTH_SOUTH] = np.where(injected, 0, mapping.pair_hops_north_south)
+    found[:, CHIP_CROSSINGS] = np.where(injected, 0, mapping.pair_crossings)
+    return found
 
 
-def _total_counts(run: Run, row: list[float]) -> dict[str, float]:
+def _named(rows: Rows) -> list[dict[str, float]]:
+    """Each row's counts by name, and its synaptic operations in all formats."""
+    synops = rows[:, SYNOPS_DENSE] + rows[:, SYNOPS_SPARSE] + rows[:, SYNOPS_CONV]
+    return [dict(zip(_NAMES, row, strict=True)) for row in np.column_stack([rows, synops]).tolist()]
+
+
+def _total_counts(run: Run, whole: Rows) -> dict[str, float]:
     """The whole chip's counts per sample. A message sent is received, dropped, or in flight when the last step ends."""
     totals = run.totals
     sent, arrived = (float(totals.pairs[:, column].sum()) / totals.samples for column in (SENT, RECEIVED))
     dropped = run.late.dropped / totals.samples
-    return _named(row) | {
+    return _named(whole)[0] | {
         "messages_sent": sent,
         "messages_received": arrived - dropped,
         "messages_dropped": dropped,
@@ -235,6 +245,8 @@ def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
 
 
 def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:
+    if not saturation[:, 0].any():
+        return ()
     numerics = chip.numerics
     bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
     knob = (

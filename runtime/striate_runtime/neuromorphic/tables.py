@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from striate_runtime.neuromorphic.counts import COLUMNS
+
 LANES = 16
 """Numbers added at once: one 512-bit vector of i32."""
 
@@ -182,21 +184,28 @@ class State(NamedTuple):
     """The accumulators of plain neurons, twice: what arrives in even steps, then what arrives in odd ones."""
     ready: I32
     """Events of a piece by phase, READY numbers each, about to be added."""
-    ready_count: I64
+    ready_end: I64
+    """Where those of each phase end."""
     potential: I32
     current: I32
     spike_count: I32
     resting: I32
     event_neuron: I32
     event_payload: I32
+    """1 from the start where plain neurons' events stand: they do not write it."""
     event_count: I64
     pair_step: I64
+    counts: I64
+    """One sample's `[steps, cores, COLUMNS]`, where nobody wants to see them afterwards."""
+    pair_sent: I32
+    """One sample's messages `[steps, pairs]`, or no pairs where no link's rate is known."""
     waiting: I64
     """1 where something has arrived since the population last fired."""
 
 
-def new_state(tables: Tables, accumulators: int, sums: int) -> State:
-    """Room for one sample."""
+def new_state(tables: Tables, accumulators: int, sums: int, counted: tuple[int, int, int] = (0, 0, 0)) -> State:
+    """Room for one sample. counted: steps, cores and pairs of which it has room for counts."""
+    steps, cores, pairs = counted
     neurons = len(tables.initial) - LANES
     phases = int(tables.projections.phases.max(initial=1))
     slots = int(tables.projections.delay.max(initial=1)) + 1
@@ -204,16 +213,18 @@ def new_state(tables: Tables, accumulators: int, sums: int) -> State:
         accumulator=np.zeros(accumulators, np.int32),
         sums=np.zeros(2 * sums, np.int16),
         ready=np.zeros(phases * PIECE * READY, np.int32),
-        ready_count=np.zeros(phases, np.int64),
+        ready_end=np.zeros(phases, np.int64),
         potential=np.zeros(neurons + LANES, np.int32),
         current=np.zeros(neurons + LANES, np.int32),
         spike_count=np.zeros(neurons + LANES, np.int32),
         resting=np.zeros(neurons + LANES, np.int32),
         event_neuron=np.zeros(slots * neurons, np.int32),
-        event_payload=np.zeros(slots * neurons, np.int32),
+        event_payload=np.ones(slots * neurons, np.int32),
         event_count=np.zeros((slots, len(tables.populations.kind)), np.int64),
         waiting=np.zeros(len(tables.populations.kind), np.int64),
         pair_step=np.zeros((len(tables.accounts.pair_source), 3), np.int64),
+        counts=np.zeros((steps, cores, COLUMNS), np.int64),
+        pair_sent=np.zeros((steps, pairs), np.int32),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,14 +18,14 @@ from striate_runtime.neuromorphic.counts import Counts
 
 Array = npt.NDArray[Any]
 
-_PIECES = 4
-"""Samples are cut into so many pieces for each thread, since some take longer than others."""
+_SHARE = 2
+"""A piece is what is left, over so many times the number of threads: samples differ, and so the last ones are small."""
 
 _FEWEST = 2
 """A thread is started only for so many samples or more."""
 
-Kernel = Callable[[slice, Any, Counts, Counts], None]
-"""Runs the samples of a slice with a state, and adds to pair totals and saturation."""
+Kernel = Callable[[slice, Any, tuple[Counts, ...], Counts], None]
+"""Runs the samples of a slice with a state, and adds to totals and saturation."""
 
 
 def default_threads() -> int:
@@ -37,11 +36,17 @@ def default_threads() -> int:
 
 
 def run_on_threads(
-    kernel: Kernel, samples: int, states: list[Any], new: Callable[[], Any], threads: int, totals: Counts, late: Counts
+    kernel: Kernel,
+    samples: int,
+    states: list[Any],
+    new: Callable[[], Any],
+    threads: int,
+    totals: tuple[Counts, ...],
+    late: Counts,
 ) -> None:
     """Run `samples` samples on at most `threads` threads.
 
-    states: one for each thread so far, to which `new` ones are added as they are needed. totals: i64 `[pairs, columns]`
+    states: one for each thread so far, to which `new` ones are added as they are needed. totals: i64
     and late: i64 `[cores, 2]` (how often a sum was too large, the first step) are added to.
     """
     threads = max(1, min(threads, samples // _FEWEST))
@@ -50,12 +55,14 @@ def run_on_threads(
         kernel(slice(0, samples), states[0], totals, late)
         return
     pieces: SimpleQueue[slice] = SimpleQueue()
-    edges = np.linspace(0, samples, min(samples, threads * _PIECES) + 1).astype(int).tolist()
-    for start, end in pairwise(edges):
+    start = 0
+    while start < samples:
+        end = start + max(1, (samples - start) // (_SHARE * threads))
         pieces.put(slice(start, end))
+        start = end
 
-    def work(state: Any) -> tuple[Counts, Counts]:
-        own = np.zeros_like(totals), np.zeros_like(late)
+    def work(state: Any) -> tuple[tuple[Counts, ...], Counts]:
+        own = tuple(np.zeros_like(total) for total in totals), np.zeros_like(late)
         while True:
             try:
                 piece = pieces.get_nowait()
@@ -65,7 +72,8 @@ def run_on_threads(
 
     with ThreadPoolExecutor(threads) as pool:
         for own_totals, own_late in pool.map(work, states[:threads]):
-            totals += own_totals
+            for total, own in zip(totals, own_totals, strict=True):
+                total += own
             _add(late, own_late)
 
 

@@ -7,7 +7,7 @@ chip with ticks it lasts a tick. Where messages wait for each other is what the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,9 @@ from striate_runtime.neuromorphic.counts import (
     SYNOPS_SPARSE,
     WORDS,
     Counts,
+    Mapping,
 )
+from striate_runtime.neuromorphic.links import Links
 from striate_runtime.profile import Figure
 
 Times = npt.NDArray[Any]
@@ -42,6 +44,42 @@ NEURON_TERMS = ((ACTIVE, "neuron_update"), (EVENTS_OUT, "spike_out"), (MESSAGES_
 """What neurons cost a core besides `neuron_access` at every update."""
 
 _NS_PER_MS = 1e6
+
+
+class StepCosts(NamedTuple):
+    """What the kernel needs to know to tell how long the busiest core or link of a step works. All in ns.
+
+    `messages` and `neurons` are the costs of MESSAGE_TERMS and NEURON_TERMS, whose counters follow each other.
+    A core has `slots` updates in a step and `passes` more for each active neuron, of `access` each. Link k is used by
+    the pairs `link_pairs[link_first[k] : link_first[k + 1]]`, and taken by each message for `link`.
+    """
+
+    messages: Times
+    neurons: Times
+    access: float
+    slots: npt.NDArray[np.int64]
+    passes: int
+    in_turn: bool
+    link: float
+    link_first: npt.NDArray[np.int64]
+    link_pairs: npt.NDArray[np.int64]
+
+
+def step_costs(chip: Chip, mapping: Mapping, links: Links | None) -> StepCosts:
+    """The description's costs. links: of the mesh, None where no link's rate is published."""
+    policy, passes = chip.policy, chip.policy.neuron_passes.value or 1
+    every_step = policy.neuron_update == "every_step"
+    return StepCosts(
+        messages=np.array([latency_ns(chip, name) for _, name in MESSAGE_TERMS]),
+        neurons=np.array([latency_ns(chip, name) for _, name in NEURON_TERMS]),
+        access=float(latency_ns(chip, "neuron_access")),
+        slots=mapping.core_slots * passes if every_step else np.zeros_like(mapping.core_slots),
+        passes=0 if every_step else passes,
+        in_turn=chip.time.overlap == "sum",
+        link=float(link_time_ns(chip) or 0.0),
+        link_first=np.zeros(1, np.int64) if links is None else links.first,
+        link_pairs=np.zeros(0, np.int64) if links is None else links.pairs,
+    )
 
 
 def core_times_ns(counts: Counts, updates: Counts, chip: Chip) -> Times | None:
@@ -67,15 +105,12 @@ def link_time_ns(chip: Chip) -> float | None:
     return None if rate is None or not rate.value else 1 / rate.value
 
 
-def step_times_ns(cores: Times | None, links: Times | None, tiles: int, chip: Chip, chips: int = 1) -> Times | None:
-    """Each step `[N, steps]`, from how long each core works `[N, steps, cores]` and each link `[N, steps, links]`."""
-    if cores is None or chip.time.model == "async_event":
+def step_times_ns(busiest: Times, tiles: int, chip: Chip, chips: int = 1) -> Times | None:
+    """Each step `[N, steps]`, from how long the busiest core or link of each works `[N, steps]`; None for unknown."""
+    if not is_timed(chip) or chip.time.model == "async_event":
         return None
     if chip.time.model == "fixed_tick":
-        return np.full(cores.shape[:2], tick_ns(chip))
-    busiest = cores.max(axis=2, initial=0.0)
-    if links is not None:
-        busiest = np.maximum(busiest, links.max(axis=2, initial=0.0))
+        return np.full(busiest.shape, tick_ns(chip))
     return busiest + (barrier_ns(tiles, chip, chips).value or 0.0)
 
 

@@ -48,7 +48,7 @@ def make_room(built: Built, steps: int) -> tuple[Built, State]:
     slots = max(steps, len(state.event_count))
     return replace(built, tables=tables, outputs=number * (1 + built.tables.native)), state._replace(
         event_neuron=np.zeros(slots * number, np.int32),
-        event_payload=np.zeros(slots * number, np.int32),
+        event_payload=np.ones(slots * number, np.int32),
         event_count=np.zeros((slots, len(populations.kind)), np.int64),
     )
 
