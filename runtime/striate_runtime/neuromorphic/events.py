@@ -28,8 +28,7 @@ from striate_runtime.neuromorphic import (
     vectors_plain,
 )
 from striate_runtime.neuromorphic import tables as tables_layout
-from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
-from striate_runtime.neuromorphic.events_accounting import account, add_up, count_active
+from striate_runtime.neuromorphic.events_accounting import account, add_up, count_active, tally
 from striate_runtime.neuromorphic.events_blocks import (
     integrate_block,
     leak_block,
@@ -236,13 +235,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
                 position += 1
                 sends &= sends - 1
         if core >= 0:
-            if over > 0:
-                if saturation[core, 0] == 0 or step < saturation[core, 1]:
-                    saturation[core, 1] = step
-                saturation[core, 0] += over
-            if len(counts) > 0:
-                counts[core, ACTIVE] += active
-                counts[core, EVENTS_OUT] += position - before
+            tally(core, active, over, position - before, step, counts, saturation)
     return position
 
 
@@ -284,14 +277,7 @@ def _leak(tables, state, p, start, step, counts, saturation):
                 state.event_payload[position] = 1
                 position += 1
                 sends &= sends - 1
-        core = segments.core[s]
-        if over > 0:
-            if saturation[core, 0] == 0 or step < saturation[core, 1]:
-                saturation[core, 1] = step
-            saturation[core, 0] += over
-        if len(counts) > 0:
-            counts[core, ACTIVE] += active
-            counts[core, EVENTS_OUT] += position - before
+        tally(segments.core[s], active, over, position - before, step, counts, saturation)
     return position
 
 

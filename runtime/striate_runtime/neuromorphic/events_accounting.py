@@ -15,6 +15,7 @@ from striate_runtime.neuromorphic.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
     COLUMNS,
+    EVENTS_OUT,
     HOPS_EAST_WEST,
     HOPS_NORTH_SOUTH,
     MESSAGES_IN,
@@ -29,6 +30,18 @@ from striate_runtime.neuromorphic.counts import (
 from striate_runtime.neuromorphic.events_options import OPTIONS
 
 _jit = njit(**OPTIONS)
+
+
+@njit(inline="always", **OPTIONS)
+def tally(core, active, over, sent, step, counts, saturation):
+    """What a core's neurons did in a step: how many changed, went beyond the membrane (and when first), and sent."""
+    if over > 0:
+        if saturation[core, 0] == 0 or step < saturation[core, 1]:
+            saturation[core, 1] = step
+        saturation[core, 0] += over
+    if len(counts) > 0:
+        counts[core, ACTIVE] += active
+        counts[core, EVENTS_OUT] += sent
 
 
 @_jit

@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
+from striate_runtime.neuromorphic.events_accounting import tally
 from striate_runtime.neuromorphic.events_blocks import change_block, ones, trailing_zeros
 from striate_runtime.neuromorphic.events_options import OPTIONS
 from striate_runtime.neuromorphic.tables import LANES
@@ -49,14 +50,7 @@ def send_changes(tables, state, p, start, limit, step, counts, saturation):
                     state.event_payload[position] = payload
                     position += 1
                 sends &= sends - 1
-        core = segments.core[s]
-        if over > 0:
-            if saturation[core, 0] == 0 or step < saturation[core, 1]:
-                saturation[core, 1] = step
-            saturation[core, 0] += over
-        if len(counts) > 0:
-            counts[core, ACTIVE] += active
-            counts[core, EVENTS_OUT] += position - before
+        tally(segments.core[s], active, over, position - before, step, counts, saturation)
     return position
 
 

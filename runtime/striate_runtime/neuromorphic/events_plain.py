@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from striate_runtime.neuromorphic.counts import ACTIVE, EVENTS_OUT
+from striate_runtime.neuromorphic.events_accounting import tally
 from striate_runtime.neuromorphic.events_blocks import (
     far_nothing_new,
     nothing_new,
@@ -60,14 +60,7 @@ def sum_up(tables, state, p, start, step, counts, saturation):
                 over += ones(masks >> (2 * LANES))  # pyright: ignore
                 position = _send(state, neuron + i, masks & _MASK, position)
             i += LANES
-        core = segments.core[s]
-        if over > 0:
-            if saturation[core, 0] == 0 or step < saturation[core, 1]:
-                saturation[core, 1] = step
-            saturation[core, 0] += over
-        if len(counts) > 0:
-            counts[core, ACTIVE] += active
-            counts[core, EVENTS_OUT] += position - before
+        tally(segments.core[s], active, over, position - before, step, counts, saturation)
     return position
 
 
