@@ -4,7 +4,8 @@
                 delta.py                 exact, for streams: only changes are sent
                 native.py                exact, for networks with time: their own neurons (native_neurons.py,
                                          native_values.py), as many steps later as the network is deep (retime.py)
-                encoding.py, synapses.py what both fill in: who sends which number, and where it goes
+                encoding.py, synapses.py what all fill in: who sends which number, and where it goes
+                feeding.py               what the host does to a quantized port
     split       relay.py                 fan-ins that exceed a core, over several
     partition   demand.py, partition.py  what fits on a core (packing.py, configurations.py), how populations are cut
                 nearest.py               the nearest shape that would fit

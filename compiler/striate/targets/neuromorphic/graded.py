@@ -15,8 +15,9 @@ import numpy as np
 
 from striate.graph import Graph, Node
 from striate.operators.pooling import MaxPool2d, SumPool2d
-from striate.operators.quantized import LIMITS, Quantize, Requantize
+from striate.operators.quantized import LIMITS, Requantize
 from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
+from striate.targets.neuromorphic.feeding import quantized_port
 from striate.targets.neuromorphic.not_yet import ISLAND, MOVEMENTS
 from striate.targets.neuromorphic.sums import (
     Sum,
@@ -113,15 +114,9 @@ class Graded:
         return Codes(self.encoding.neurons(name, shape), low, high)
 
     def _quantize(self, node: Node) -> Value:
-        port, operator = node.inputs[0], cast(Quantize, node.operator)
-        if port not in self.graph.inputs:
-            raise Refusal(ISLAND)
-        scale, (low, high) = float(np.float32(operator.scale)), LIMITS[operator.to]
+        port, scale, low, high = quantized_port(node, self.graph.inputs, self.inputs, ISLAND)
         if port not in self.fed:
             self.fed[port] = self._feed(port, scale, low, high)
-        given = self.inputs[port]
-        if (given.scale, given.low, given.high) != (scale, low, high):
-            raise Refusal(f"the input '{port}' is already sent at the scale {given.scale:g}")
         return self.fed[port]
 
     def _dequantize(self, node: Node) -> Value:

@@ -16,9 +16,10 @@ from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
 from striate.operators.fixed_point import FixedPointLif
 from striate.operators.pooling import MaxPool2d, SumPool2d
-from striate.operators.quantized import LIMITS, Quantize, Requantize
+from striate.operators.quantized import LIMITS, Requantize
 from striate.operators.readout import Delay
 from striate.targets.neuromorphic.encoding import Encoded, Given, image_of
+from striate.targets.neuromorphic.feeding import quantized_port
 from striate.targets.neuromorphic.native_neurons import NativeNeurons
 from striate.targets.neuromorphic.native_sums import (
     Gather,
@@ -127,15 +128,9 @@ class Native:
         return Codes(self.encoding.neurons(name, shape))
 
     def _quantize(self, node: Node) -> Value:
-        port, operator = node.inputs[0], cast(Quantize, node.operator)
-        if port not in self.graph.inputs:
-            raise Refusal(NATIVE_ISLAND)
-        scale, (low, high) = float(np.float32(operator.scale)), LIMITS[operator.to]
+        port, scale, low, high = quantized_port(node, self.graph.inputs, self.inputs, NATIVE_ISLAND)
         if port not in self.fed:
             self.fed[port] = self._feed(port, scale, low, high)
-        given = self.inputs[port]
-        if (given.scale, given.low, given.high) != (scale, low, high):
-            raise Refusal(f"the input '{port}' is already sent at the scale {given.scale:g}")
         return self.fed[port]
 
     def _value(self, name: str) -> Value:
