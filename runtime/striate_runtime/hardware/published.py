@@ -44,12 +44,21 @@ class CoreClass(msgspec.Struct, frozen=True):
 
 
 class Crossbar(msgspec.Struct, frozen=True):
-    """A core as a matrix of one-bit synapses: every axon has a type, every neuron one strength for each type."""
+    """A core as a matrix of one-bit synapses: every axon has a type, every neuron one strength for each type.
+
+    A strength has `strength_bits` with its sign, as many above 0 as below.
+    """
 
     axons: Limit
     neurons: Limit
     synapse_bits: Limit
     axon_types: Limit
+    strength_bits: Limit
+
+    @property
+    def largest_strength(self) -> int | None:
+        """The largest magnitude of a strength; None where that is unpublished."""
+        return None if self.strength_bits.value is None else (1 << (self.strength_bits.value - 1)) - 1
 
 
 class LayerLimits(msgspec.Struct, frozen=True):

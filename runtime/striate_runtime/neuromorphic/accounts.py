@@ -11,6 +11,7 @@ import numpy.typing as npt
 from striate_runtime.hardware import Chip
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import FORMAT_OF, Mapping
+from striate_runtime.neuromorphic.crossbar import crossbar_of, slots_of_copies
 from striate_runtime.neuromorphic.layout import Place, reached
 from striate_runtime.neuromorphic.tables import Accounts, concatenated
 from striate_runtime.program.neuromorphic import Core, Projection
@@ -20,7 +21,10 @@ Array = npt.NDArray[Any]
 
 @dataclass
 class AccountBuilder:
-    """Collects entries (source neuron, target core, synaptic operations, words) of one projection after another."""
+    """Collects entries (source neuron, target core, synaptic operations, words) of one projection after another.
+
+    On a crossbar there is an entry, and a pair, for each type of axon. `fed`: how many entries each neuron has in all.
+    """
 
     network: Network
     chip: Chip
@@ -31,6 +35,7 @@ class AccountBuilder:
     pair_source: list[Array] = field(default_factory=list[Array])
     pair_target: list[Array] = field(default_factory=list[Array])
     pair_projection: list[Projection] = field(default_factory=list[Projection])
+    fed: dict[str, Array] = field(default_factory=dict[str, Array])
     counted: int = 0
 
     @property
@@ -41,28 +46,38 @@ class AccountBuilder:
     def add(self, projection: Projection, source: Place, target: Place) -> int:
         """Append one projection; gives how many pairs there are now."""
         cores, weights = self.network.body.cores, self.network.weights_of(projection)
+        crossbar = crossbar_of(self.network, projection)
+        lists = 1 if crossbar is None else crossbar.types
         parts = [
-            (index, *self._reach(projection, weights, source, target, core))
+            (index * lists + at, *part)
             for index, core in enumerate(cores)
             if core.population == projection.target
+            for at, part in enumerate(
+                [self._reach(projection, weights, source, target, core)]
+                if crossbar is None
+                else crossbar.axons(core, self.chip)
+            )
         ]
         neuron = concatenated([part[1] for part in parts], np.int64)
-        target_core = concatenated([np.full(len(part[1]), part[0]) for part in parts], np.int64)
+        target_list = concatenated([np.full(len(part[1]), part[0]) for part in parts], np.int64)
         operations = concatenated([part[2] for part in parts], np.int64)
         words = concatenated([part[3] for part in parts], np.int64)
         if projection.channels is not None:
             channel = neuron % source.population.shape[0]
             heard = (channel >= projection.channels[0]) & (channel < projection.channels[1])
-            neuron, target_core, operations, words = (a[heard] for a in (neuron, target_core, operations, words))
+            neuron, target_list, operations, words = (a[heard] for a in (neuron, target_list, operations, words))
         order = np.argsort(neuron, kind="stable")
-        neuron, target_core, operations, words = (a[order] for a in (neuron, target_core, operations, words))
-        key = (source.cores.reshape(-1)[neuron].astype(np.int64) + 1) * len(cores) + target_core
+        neuron, target_list, operations, words = (a[order] for a in (neuron, target_list, operations, words))
+        key = (source.cores.reshape(-1)[neuron].astype(np.int64) + 1) * len(cores) * lists + target_list
         pairs, pair = np.unique(key, return_inverse=True)
         pair = pair.reshape(-1) + len(self.pair_projection)
-        self.pair_source.append(pairs // len(cores) - 1)
-        self.pair_target.append(pairs % len(cores))
+        self.pair_source.append(pairs // (len(cores) * lists) - 1)
+        self.pair_target.append(pairs // lists % len(cores))
         self.pair_projection += [projection] * len(pairs)
-        self._add_spans(pair, np.bincount(neuron, minlength=neurons(source.population)))
+        number = np.bincount(neuron, minlength=neurons(source.population))
+        self._add_spans(pair, number)
+        name = projection.source
+        self.fed[name] = self.fed.get(name, 0) + (number + 1 if target.population.counted_by_host else number)
         self.entries.append(np.stack([operations, words], 1).reshape(-1).astype(np.int32))
         self.counted += len(neuron)
         return len(self.pair_projection)
@@ -104,15 +119,9 @@ class AccountBuilder:
             pair_hops_north_south=north_south,
             pair_crossings=crossings,
         )
-        held = [
-            (core.channels[1] - core.channels[0])
-            * (core.rows[1] - core.rows[0])
-            * (core.columns[1] - core.columns[0] + core.spare_columns)
-            for core in cores
-        ]
         mapping = Mapping(
             core_layer=tuple(layer_of[core.population] for core in cores),
-            core_slots=np.array(held, np.int64) * self._slots_of_a_neuron(),
+            core_slots=self._slots() if self.chip.crossbar is None else slots_of_copies(self.network, self.fed),
             core_chip=np.array([core.chip for core in cores], np.int64),
             tiles=len({(core.chip, core.x, core.y) for core in cores}),
             pair_layer=tuple(projection.layer for projection in self.pair_projection),
@@ -125,11 +134,18 @@ class AccountBuilder:
         )
         return accounts, mapping
 
-    def _slots_of_a_neuron(self) -> Array:
-        """How many neuron slots one neuron takes on each core: more where the chip has no subtractive reset."""
+    def _slots(self) -> Array:
+        """How many neuron slots are taken on each core: several by a neuron where no reset subtracts by itself."""
         soft = {population.name for population in self.network.body.populations if population.resets_softly}
         slots = self.chip.numerics.slots_of_soft_reset
-        return np.array([slots if core.population in soft else 1 for core in self.network.body.cores], np.int64)
+        held = [
+            (core.channels[1] - core.channels[0])
+            * (core.rows[1] - core.rows[0])
+            * (core.columns[1] - core.columns[0] + core.spare_columns)
+            * (slots if core.population in soft else 1)
+            for core in self.network.body.cores
+        ]
+        return np.array(held, np.int64)
 
     def _reach(
         self, projection: Projection, weights: Array, source: Place, target: Place, core: Core

@@ -17,6 +17,7 @@ from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import ACTIVE, COLUMNS, Counts, Totals, neuron_updates
+from striate_runtime.neuromorphic.crossbar import check_crossbar, check_spikes
 from striate_runtime.neuromorphic.given import given_numbers
 from striate_runtime.neuromorphic.levels import LEVELS, check_level, level_steps_ns
 from striate_runtime.neuromorphic.messages import messages_of, senders_of
@@ -70,6 +71,7 @@ class EmulatedChip:
         self._program = program
         self._network = Network(program)
         check_chip(self._network, hardware)
+        check_crossbar(self._network, hardware)
         self._built = build(self._network, hardware)
         self._threads = threads or default_threads()
         self._readings = readings_of(self._network, program.outputs, self._built.output_starts)
@@ -161,6 +163,8 @@ class EmulatedChip:
     def _injected(self, inputs: Table[str, Array]) -> Array:
         """The integers given to the input populations, i32 `[N * steps or N, input neurons + LANES]`."""
         checked = check_inputs(self._program.inputs, inputs)
+        if self.hardware.crossbar is not None:
+            check_spikes(self._network, checked)
         return given_numbers(checked, self._network, self._built.input_starts, self._built.inputs)
 
     def _run(

@@ -74,6 +74,8 @@ def check_chip(network: Network, chip: Chip) -> None:
     if not network.native:
         return
     bits = chip.numerics.membrane_bits.value
+    if chip.crossbar is not None:  # whose neurons keep no 64ths, and may be wider
+        bits = None if bits is not None and bits >= STATE_BITS - SUM_SHIFT else bits
     if bits not in (STATE_BITS, None):
         raise DeviceError(f"'{chip.name}' has {bits}-bit neurons; the native coding's have {STATE_BITS} bits")
     most = chip.numerics.refractory_steps.value if chip.numerics.refractory_steps else None

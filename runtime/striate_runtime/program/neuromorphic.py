@@ -44,6 +44,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `multiplier`, `shift` are i32 `[C]`: out = clip((acc * multiplier + (1 << (shift - 1))) >> shift, low, high), in
     i64; where they are absent, out = clip(acc, low, high). A readout (or a graded population that feeds an output)
     has `output`; the host reads its accumulator (graded: out) and multiplies by `scale` (f32 `[C]`) if given.
+    A readout that is `counted_by_host` is on no core: the host adds up the spikes that are sent to it, at no cost.
     `full_scale` is the number that a spike at every step stands for under the rate coding, None where nobody said.
 
     Of a `cuba_lif`, i32 `[C]`: `current_decay` and `voltage_decay` (0..4095, of 4096), `threshold` (1..131071, of 64).
@@ -51,6 +52,9 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     s % reset_interval == reset_offset. A `cuba_lif` may start at `initial`; its u starts at 0. `reset` subtract takes
     threshold << 6 off v instead of setting it to 0; for `refractory` steps after a spike v stays as it is. With `fires`
     off it never sends, and has no threshold: a potential that leaks.
+
+    On a crossbar (crossbar.py), `strengths` are i32 `[C, types]`: what an event adds that meets a bit of the neuron's
+    column, by the type of its axon.
     """
 
     name: str
@@ -77,6 +81,13 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory: Steps = 0
     fires: bool = True
     payload_shift: int = 0
+    strengths: str | None = None
+    counted_by_host: bool = False
+
+    @property
+    def on_cores(self) -> bool:
+        """Whether cores hold it: the host injects inputs, and may count spikes."""
+        return self.kind != "input" and not self.counted_by_host
 
     @property
     def resets_softly(self) -> bool:
@@ -97,6 +108,8 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input channels (concatenation): its `groups` are of the source's channels and all of the target's.
     `padding` is (left, right, top, bottom). `delay` is in steps. Where `channels` (half-open) are named, only those
     of the source have synapses, and the weights of a `conv2d` or `dense` are of them alone.
+    On a crossbar, `bits` are u8 in the shape of the weights (`[C]` by channel of the source where there are none): bit
+    t of an entry says that the axon of type t meets the neuron, and the weight is the sum of those strengths.
     """
 
     name: str
@@ -115,6 +128,7 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel_offset: int = 0
     delay: Steps = 1
     channels: tuple[int, int] | None = None
+    bits: str | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

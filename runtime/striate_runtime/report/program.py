@@ -25,7 +25,7 @@ def summary(program: Program) -> dict[str, int]:
     return {
         "cores": len(chip.cores),
         "chips": len({core.chip for core in chip.cores}),
-        "neurons": sum(math.prod(population.shape) for population in chip.populations if population.kind != "input"),
+        "neurons": sum(math.prod(population.shape) for population in chip.populations if population.on_cores),
         "steps": chip.steps,
     }
 

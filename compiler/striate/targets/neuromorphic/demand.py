@@ -31,6 +31,7 @@ WORDS = {
     "neuron_configurations": "sorts of neurons",
     "threshold_configurations": "sorts of thresholds",
     "synapse_formats": "formats of synapses",
+    "synapse_bits": "bits of the crossbar",
 }
 """Resources as a person would say them."""
 
@@ -128,7 +129,8 @@ class Demand:
 
     `limits` is what a core has of each resource; `words_per_axon`, `destinations` and `fan_in` are the most of any one.
     `slabs` is how columns are cut, see partition.py; `sorts` are those of each population's neurons, all alike where it
-    is not named. `sharing` are the populations whose neurons hear so many others that those share axons.
+    is not named. `sharing` are the populations whose neurons hear so many others that those share axons. `copies` says
+    whether a neuron takes a slot for each axon that it sends to (crossbar_demand.py).
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class Demand:
         sorts: Mapping[str, Sorts] | None = None,
     ) -> None:
         self.chip = chip
+        self.copies = chip.crossbar is not None
         self.slabs: Slabs = slabs
         self.shapes = shapes
         self.sorts = sorts or {}

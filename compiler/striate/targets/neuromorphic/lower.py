@@ -11,6 +11,8 @@ from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
 from striate.targets.neuromorphic.activity import Activity, measure
 from striate.targets.neuromorphic.configurations import sorts_of
+from striate.targets.neuromorphic.crossbar import lay_on_crossbar
+from striate.targets.neuromorphic.crossbar_demand import CrossbarDemand
 from striate.targets.neuromorphic.demand import Blocks, Demand, Slabs
 from striate.targets.neuromorphic.encoding import Encoded
 from striate.targets.neuromorphic.packing import ASSUMPTIONS
@@ -123,10 +125,16 @@ def map_to_cores(
     allowed = _allowed(chip, chips, span)
     pins = parse_pins(pin, allowed * capacity(chip), span)
     activity = Activity() if calibration is None else measure(graph, encoded, calibration)
+    if chip.crossbar is not None:
+        encoded = lay_on_crossbar(encoded, chip, spans_of(graph), calibration)
     relayed = relay_partial_sums(encoded, chip)
     populations, projections = relayed.encoded.encoding.populations, relayed.encoded.encoding.projections
     shapes = {name: population.shape for name, population in populations.items()}
-    demand = Demand(chip, shapes, projections, slabs, sorts_of(relayed.encoded.encoding))
+    demand = (
+        Demand(chip, shapes, projections, slabs, sorts_of(relayed.encoded.encoding))
+        if chip.crossbar is None
+        else CrossbarDemand(chip, relayed.encoded.encoding)
+    )
     blocks = partition(
         demand, populations, allowed * capacity(chip), spans_of(graph), chips=allowed, refused=relayed.refused
     )

@@ -105,7 +105,7 @@ class Native:
         self.neurons.write(offsets)
         ends = {output: self.steps + offsets[reading.population] for output, reading in self.read.items()}
         many = any(given.high > 1 or given.low < 0 for given in self.inputs.values())
-        spikes_only = self.chip.numerics.payload_bits.value == 0
+        spikes_only = self.chip.numerics.payload_bits.value == 0 and self.chip.crossbar is None
         return Encoded(
             "native",
             max(ends.values(), default=self.steps),

@@ -60,6 +60,8 @@ class NativeNeurons:
         needed = {
             "membrane_bits": STATE_BITS, "weight_bits": 8, "threshold_bits": 17, "decay_bits": 12, "bias_bits": 13,
         }  # fmt: skip
+        if self.chip.crossbar is not None:  # crossbar.py says what its neurons hold
+            return
         for name, bits in needed.items():
             figure = getattr(numerics, name)
             has = None if figure is None else figure.value

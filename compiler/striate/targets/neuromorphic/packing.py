@@ -22,6 +22,10 @@ ASSUMPTIONS = {
         "synapse memory: convolutions store one copy per input channel and stride phase with 6 to 10 index bits per "
         "synapse; windows cut off by the border share the interior's copy"
     ),
+    "crossbar": (
+        "crossbars: a source takes an axon of each type of which any of its weights on the core has a bit, and a neuron a "
+        "slot for each axon that it feeds (copies that fire alike) and for the host; each core holds one layer"
+    ),
 }
 """By kind of packing, what its formula takes for granted."""
 

@@ -2,7 +2,8 @@
 
 A block is full in height and channels and a slab of columns, as Intel's own compiler cuts; where one column is too
 much, rows are split, and where one neuron's row of channels is too much, channels. Slabs are as even as can be, or
-of 2^k columns, the last one padded.
+of 2^k columns, the last one padded. On crossbars, where neurons are copied for each core that they send to, channels are
+split where that takes fewer blocks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from striate.diagnostics import CompileError, Diagnostic, Span
+from striate.targets.neuromorphic.crossbar_demand import CrossbarDemand
 from striate.targets.neuromorphic.demand import WORDS, Block, Blocks, Demand, Range
 from striate.targets.neuromorphic.encoding import Image
 from striate.targets.neuromorphic.nearest import most_channels, most_inputs
@@ -30,7 +32,7 @@ def partition(
     chips: int = 1,
     refused: Mapping[str, str] | None = None,
 ) -> Blocks:
-    """The blocks of every population that lives on cores (all but the inputs), targets before sources.
+    """The blocks of every population that lives on cores (not of what the host does), targets before sources.
 
     `cores` is how many there are, on all `chips` together; `spans` is where each layer stands in the text; `refused`
     says of populations with too large a fan-in why that is not split.
@@ -72,31 +74,41 @@ class _Cutter:
         """Cut all of them, given how their sources are probably cut."""
         self.senders, self.blocks = senders, {}
         for population in reversed(list(self.populations.values())):
-            if population.kind != "input":
+            if population.on_cores:
                 self.blocks[population.name] = self.split(population, population.shape)
         return self.blocks
 
     def split(self, population: Population, shape: Image) -> list[Block]:
         """The blocks of one population, if it had that shape."""
-        channels, rows, columns = shape
         if self.demand.slabs == "power_of_two" and (slabs := self._padded_slabs(population, shape)):
             return slabs
-        for tall in _sizes(channels):
-            if not self._fits(population, shape, (tall, 1, 1)):
-                continue
-            cuts = [(high, self._widest(population, shape, tall, high)) for high in _sizes(rows)]
-            counted = [(-(-rows // high) * -(-columns // wide), -high, wide) for high, wide in cuts if wide]
-            for _, high, wide in sorted(counted):
-                for width in range(wide, 0, -1):
-                    pieces = _tiles(shape, (tall, -high, width))
-                    if all(self.overrun(population, piece) is None for piece in pieces):
-                        return pieces
-        raise CompileError(self._one_neuron_is_too_much(population))
+        found = (self._cut_channels(population, shape, tall) for tall in _sizes(shape[0]))
+        cuts = (pieces for pieces in found if pieces)
+        best = min(cuts, key=len, default=None) if self.demand.copies else next(cuts, None)
+        if best is None:
+            raise CompileError(self._one_neuron_is_too_much(population))
+        return best
+
+    def _cut_channels(self, population: Population, shape: Image, tall: int) -> list[Block] | None:
+        """The fewest blocks of so many channels; None where not even one position of them fits."""
+        _, rows, columns = shape
+        if not self._fits(population, shape, (tall, 1, 1)):
+            return None
+        cuts = [(high, self._widest(population, shape, tall, high)) for high in _sizes(rows)]
+        counted = [(-(-rows // high) * -(-columns // wide), -high, wide) for high, wide in cuts if wide]
+        for _, high, wide in sorted(counted):
+            for width in range(wide, 0, -1):
+                pieces = _tiles(shape, (tall, -high, width))
+                if all(self.overrun(population, piece) is None for piece in pieces):
+                    return pieces
+        return None
 
     def overrun(self, population: Population, block: Block) -> Over | None:
         """The first limit that a block exceeds."""
         if (over := _over(self.demand, self.demand.of(population, block, self.senders))) is not None:
             return over
+        if self.demand.copies:
+            return _over(self.demand, self.demand.out_of_block(population, block, self.senders | self.blocks))
         if self.demand.limits["axons_out"] is None and self.demand.limits["destinations"] is None:
             return None
         return _over(self.demand, self.demand.out_of_block(population, block, self.blocks))
@@ -132,17 +144,24 @@ class _Cutter:
     # -- what does not fit
 
     def _one_neuron_is_too_much(self, population: Population) -> Diagnostic:
-        neurons = neurons_in_the_middle(population, self.demand.into[population.name])
-        too_much = [(one, over) for one in neurons if (over := self.overrun(population, one)) is not None]
-        assert too_much, f"one neuron of '{population.name}' fits, but no cut of it does"
-        one, (resource, used, allowed) = too_much[0]
+        neurons = (
+            self.demand.single_neurons(population)
+            if isinstance(self.demand, CrossbarDemand)
+            else neurons_in_the_middle(population, self.demand.into[population.name])
+        )
+        too_much = ((one, over) for one in neurons if (over := self.overrun(population, one)) is not None)
+        one, (resource, used, allowed) = next(too_much)
         message = (
             f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: one of its neurons alone takes "
             f"{used:,} {WORDS[resource]}, and a core has {allowed:,}"
         )
         if (reason := self.refused.get(population.name)) is not None:
             message += f"; {reason}"
-        help = most_inputs(self.demand, population, lambda: _over(self.demand, self.demand.of(population, one)) is None)
+        if isinstance(self.demand, CrossbarDemand):
+            help = self.demand.nearest(population, one, resource)
+        else:
+            fits = lambda: _over(self.demand, self.demand.of(population, one)) is None  # noqa: E731
+            help = most_inputs(self.demand, population, fits)
         return Diagnostic("does-not-fit", message, self.spans.get(population.layer), help=help)
 
     def too_many_axons(self, population: Population, over: Over) -> Diagnostic:
@@ -153,6 +172,12 @@ class _Cutter:
             f"many cores that it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
         )
         help = "the layers that it hears must use fewer cores"
+        if self.demand.copies:
+            message = (
+                f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: however it and the layers on "
+                f"its loop are cut, it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
+            )
+            help = "the layers on the loop must take fewer cores, or fewer types of axons"
         return Diagnostic("does-not-fit", message, self.spans.get(population.layer), help=help)
 
     def full(self, blocks: Blocks, cores: int, chips: int) -> Diagnostic:
@@ -186,8 +211,11 @@ class _Cutter:
 def _overfull(demand: Demand, populations: Mapping[str, Population], blocks: Blocks) -> tuple[Population, Over] | None:
     """A block that exceeds a limit once it is known how its sources are cut."""
     for name, pieces in blocks.items():
-        for piece in pieces if demand.limits["axons_in"] is not None else ():
-            if (over := _over(demand, demand.of(populations[name], piece, blocks))) is not None:
+        for piece in pieces if demand.limits["axons_in"] is not None or demand.copies else ():
+            used = demand.of(populations[name], piece, blocks)
+            if demand.copies:
+                used |= demand.out_of_block(populations[name], piece, blocks)
+            if (over := _over(demand, used)) is not None:
                 return populations[name], over
     return None
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 from striate_runtime.hardware import Chip, Hardware
 
 NO_STEPS = "{title} has no time step, and every coding sends at steps"
-CROSSBAR = (
-    "a synapse of {title} is one bit, and a neuron has one strength for each type of axon: "
-    "a weight of 8 bits has no place there"
-)
 POWERS = "a core of {title} holds one layer, and cores differ; the partition cuts layers over cores that are alike"
 DIRECT = "the cores of {title} are connected directly, and places are chosen on a mesh"
 
 REASONS = {
     ("time", "model", "async_event"): NO_STEPS,
-    ("packing", "kind", "crossbar"): CROSSBAR,
     ("packing", "kind", "pow2_kernel"): POWERS,
     ("topology", "routing", "direct"): DIRECT,
 }

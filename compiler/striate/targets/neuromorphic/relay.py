@@ -49,7 +49,12 @@ class _Undivided(Exception):  # noqa: N818 - it is no fault of anybody's
 
 
 def relay_partial_sums(encoded: Encoded, chip: Chip) -> Relayed:
-    """Put relays before every population one of whose neurons has more inputs than a core can take."""
+    """Put relays before every population one of whose neurons has more inputs than a core can take.
+
+    On crossbars there are none: events carry no partial sums there.
+    """
+    if chip.crossbar is not None:
+        return Relayed(encoded, (), {})
     splitter = _Splitter(encoded, chip)
     for population in encoded.encoding.populations.values():
         splitter.take(population)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from striate.targets.neuromorphic.activity import Activity
+from striate.targets.neuromorphic.crossbar_demand import CrossbarDemand
 from striate.targets.neuromorphic.demand import Block, Blocks, Demand, Reach, reach
 from striate.tensor import Array
 
@@ -14,7 +15,8 @@ from striate.tensor import Array
 def messages_between(demand: Demand, blocks: Blocks, activity: Activity) -> Array:
     """Messages from core to core in all samples of the activity, i64 `[cores, cores]`, numbered as `blocks` lists them.
 
-    One for each event and each core that holds a synapse of it, for each projection: what the emulator counts.
+    One for each event and each core that holds a synapse of it, for each projection; on crossbars one for each axon: what
+    the emulator counts.
     """
     first = _first_core(blocks)
     total = sum(len(pieces) for pieces in blocks.values())
@@ -24,6 +26,12 @@ def messages_between(demand: Demand, blocks: Blocks, activity: Activity) -> Arra
             source = projection.source
             events = activity.of(source, demand.shapes[source])
             for there, piece in enumerate(pieces, first[target]):
+                if isinstance(demand, CrossbarDemand):
+                    sent = events * demand.axons_fed(projection, (piece,))
+                    for here, sender in enumerate(blocks.get(source, []), first.get(source, 0)):
+                        within = sender.channels, sender.rows, sender.columns
+                        messages[here, there] += int(sent[tuple(slice(*each) for each in within)].sum())
+                    continue
                 heard = reach(projection, demand.shapes[source], demand.shapes[target], piece)
                 for here, sender in enumerate(blocks.get(source, []), first.get(source, 0)):
                     if heard.within(sender)[1]:

@@ -1,0 +1,123 @@
+"""What a block of neurons takes of a core with a crossbar: axons by their types, bits, and slots for copies.
+
+Everything is counted from the weights' bits, neuron by neuron (striate_runtime/program/crossbar.py), so that what is
+printed is what the chip would hold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from striate.targets.neuromorphic.demand import Block, Blocks, Demand
+from striate.targets.neuromorphic.encoding import Encoding
+from striate.tensor import Array
+from striate_runtime.hardware import Chip
+from striate_runtime.program.crossbar import bits_met
+from striate_runtime.program.neuromorphic import Population, Projection
+
+
+class CrossbarDemand(Demand):
+    """What blocks of an encoding that lies on crossbars (crossbar.py) take.
+
+    A core has an axon in for each (source neuron, type) that a block hears, whose row of bits takes `synapse_words`.
+    A neuron has a slot for each axon that it feeds, and one where the host reads it: `neuron_slots` and `axons_out`.
+    """
+
+    def __init__(self, chip: Chip, encoding: Encoding) -> None:
+        shapes = {name: population.shape for name, population in encoding.populations.items()}
+        super().__init__(chip, shapes, encoding.projections)
+        assert chip.crossbar is not None, "the chip has a crossbar"
+        axons, neurons = chip.crossbar.axons.value, chip.crossbar.neurons.value
+        self.encoding = encoding
+        self.limits = {
+            "neuron_slots": self.limits["neuron_slots"],
+            "axons_in": self.limits["axons_in"],
+            "axons_out": self.limits["axons_out"],
+            "synapse_words": self.limits["synapse_words"],
+            "synapse_bits": None if axons is None or neurons is None else axons * neurons,
+        }
+        row, word = (neurons or 0) * (chip.crossbar.synapse_bits.value or 1), chip.limits.synapse_word_bits.value
+        self.words_of_a_row = -(-row // (word or row or 1))
+        self._fed: dict[tuple[str, tuple[Block, ...]], Array] = {}
+
+    def of(self, population: Population, block: Block, senders: Blocks | None = None) -> dict[str, int]:
+        """All but what its copies take, by resource; neurons alone where there are too many of them already."""
+        slots = self.limits["neuron_slots"]
+        if slots is not None and block.neurons > slots:
+            return {"neuron_slots": block.neurons}
+        axons, bits = 0, 0
+        for projection in self.into[population.name]:
+            met = self.met(projection, block)[1]
+            axons, bits = axons + int(np.count_nonzero(met)), bits + int(met.sum())
+        return {
+            "neuron_slots": block.neurons,
+            "axons_in": axons,
+            "axons_out": 0,
+            "synapse_words": axons * self.words_of_a_row,
+            "synapse_bits": bits,
+        }
+
+    def out_of_block(
+        self, population: Population, block: Block, consumers: Mapping[str, list[Block]]
+    ) -> dict[str, int]:
+        """Slots with those of copies, and axons fed (or the host), where `consumers` are the targets' blocks."""
+        fed = self.fed(population, consumers)[slice(*block.channels), slice(*block.rows), slice(*block.columns)]
+        return {"neuron_slots": int(np.maximum(fed, 1).sum()), "axons_out": int(fed.sum())}
+
+    def met(self, projection: Projection, block: Block) -> tuple[Array, Array]:
+        """The source neurons with axons of a core that holds the block, and the bits on each, as `bits_met`."""
+        assert projection.bits is not None, "the encoding lies on crossbars"
+        bits, types = self.encoding.arrays[projection.bits], self._types(projection)
+        shapes = self.shapes[projection.source], self.shapes[projection.target]
+        return bits_met(projection, bits, types, *shapes, (block.channels, block.rows, block.columns))
+
+    def fed(self, population: Population, consumers: Mapping[str, list[Block]]) -> Array:
+        """How many axons each neuron feeds, and 1 more where the host reads it, i64 `[C, H, W]`."""
+        total = np.full(population.shape, int(population.output is not None), np.int64)
+        for projection in self.out_of[population.name]:
+            if self.encoding.populations[projection.target].counted_by_host:
+                total += 1
+            else:
+                total += self.axons_fed(projection, tuple(consumers.get(projection.target, ())))
+        return total
+
+    def single_neurons(self, population: Population) -> Iterator[Block]:
+        """Every neuron as a block of its own."""
+        for c, y, x in np.ndindex(population.shape):
+            yield Block((c, c + 1), (y, y + 1), (x, x + 1))
+
+    def nearest(self, population: Population, neuron: Block, resource: str) -> str | None:
+        """The nearest shape with which one neuron would fit."""
+        most = self.limits[resource]
+        if resource != "axons_in" or most is None:
+            return "the layers that it sends to must take fewer cores, or fewer types of axons"
+        heard = [np.count_nonzero(self.met(p, neuron)[1], axis=1) for p in self.into[population.name]]
+        each = np.concatenate(heard)
+        types = max(self._types(projection) for projection in self.into[population.name])
+        exact = f"{len(each):,} neurons come in, on {math.fsum(each) / len(each):.3g} axons each"
+        fewer = [f"with {kind} at most {most // number:,}" for number, kind in _KINDS.items() if number <= types]
+        return f"{exact}: {' and '.join(fewer)} would fit, which groups of channels make so"
+
+    def axons_fed(self, projection: Projection, blocks: tuple[Block, ...]) -> Array:
+        """How many axons of cores with these blocks each source neuron feeds, i64 `[C, H, W]`."""
+        key = projection.name, blocks
+        if key not in self._fed:
+            channels, height, width = self.shapes[projection.source]
+            fed = np.zeros(channels * height * width, np.int64)
+            for block in blocks:
+                neurons, met = self.met(projection, block)
+                fed[neurons] += np.count_nonzero(met, axis=1)
+            self._fed[key] = fed.reshape(height, width, channels).transpose(2, 0, 1)
+        return self._fed[key]
+
+    def _types(self, projection: Projection) -> int:
+        strengths = self.encoding.populations[projection.target].strengths
+        assert strengths is not None, "the encoding lies on crossbars"
+        return self.encoding.arrays[strengths].shape[1]
+
+
+_KINDS = {4: "weights of 4 types", 2: "trinary weights"}
+"""types of axons that a source takes at most -> weights of that kind."""
