@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from striate.targets.neuromorphic.few_levels import in_steps, largest_factor, step_of, types_for
 from striate.targets.neuromorphic.synapses import Synapses
 from striate.tensor import Array
 from striate_runtime.hardware import Chip
@@ -55,6 +56,43 @@ def balance(
     )
 
 
+def balance_few(
+    synapses: Sequence[Synapses],
+    bias: Array | None,
+    full_scale: float,
+    lowest: float,
+    steps: int,
+    chip: Chip,
+    channels: int,
+    most_types: int,
+) -> Balanced:
+    """The same for a crossbar, whose weights have few levels: whole numbers of a step for each channel (few_levels.py).
+
+    A step is as many units as the largest strength allows, so that threshold and bias are as fine as can be, and as few
+    as let the membrane hold them and twice what `steps` steps at `lowest`, the lowest sum seen, add up to.
+    """
+    types = types_for(synapses, chip, most_types)
+    half = 2.0 ** ((chip.numerics.membrane_bits_for_weights or 24) - 2)
+    total_bias = np.zeros(channels) if bias is None else bias.astype(np.float64)
+    coarsest = np.maximum(np.abs(total_bias), full_scale) / (half / 2 ** (HEADROOM_BITS - 1))
+    step = np.array([step_of(_into(synapses, channel, channels), types) for channel in range(channels)])
+    step = np.maximum(np.where(step > 0, step, full_scale), coarsest)
+    finest = np.maximum(coarsest, -min(lowest, 0.0) * steps / half)
+    factor = np.clip(np.floor(step / finest), 1, largest_factor(types, chip)).astype(np.int64)
+    unit = step / factor
+    rounded: list[Synapses] = []
+    for each in synapses:
+        own = _channels(each, channels)
+        weights = in_steps(_weights(each), step[own], types) * factor[own]
+        rounded.append(replace(each, weights=weights.astype(np.int32)))
+    return Balanced(
+        tuple(rounded),
+        unit,
+        np.maximum(1, np.rint(full_scale / unit)).astype(np.int64),
+        None if bias is None else np.rint(total_bias / unit).astype(np.int64),
+    )
+
+
 def shared_thresholds(thresholds: Array, most: int) -> Array:
     """Thresholds f64 `[C]` lowered to no more than so many different ones, each by as small a factor as will do.
 
@@ -83,6 +121,12 @@ def _steps(ordered: Array, factor: float) -> Array:
 def _in_units(synapses: Synapses, unit: Array) -> Synapses:
     weights = np.rint(_weights(synapses) / unit[_channels(synapses, len(unit))])
     return replace(synapses, weights=weights.astype(np.int32))
+
+
+def _into(synapses: Sequence[Synapses], channel: int, channels: int) -> Array:
+    """All weights into one channel, `[n]`."""
+    parts = [_weights(each)[..., _channels(each, channels) == channel].reshape(-1) for each in synapses]
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _weights(synapses: Synapses) -> Array:

@@ -9,6 +9,7 @@ from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
 from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
+from striate.targets.neuromorphic.few_levels import FEWEST_TYPES, MOST_TYPES
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import as_program, spans_of, write_program
 from striate.targets.neuromorphic.native import Native
@@ -26,7 +27,7 @@ PAYLOAD_BITS = 8
 Coding = Literal["graded", "rate", "delta", "native"]
 TAKES: dict[Coding, tuple[str, ...]] = {
     "graded": (),
-    "rate": ("steps", "percentile"),
+    "rate": ("steps", "percentile", "types"),
     "delta": ("steps", "threshold"),
     "native": ("steps",),
 }
@@ -47,6 +48,7 @@ def compile_for_neuromorphic(
     threshold: int = 0,
     chips: int = 0,
     pin: str = "",
+    types: int = MOST_TYPES,
     span: Span | None = None,
 ) -> Program:
     """The program of a graph for one chip.
@@ -57,7 +59,7 @@ def compile_for_neuromorphic(
     and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
     of `steps` steps. `slabs` is how columns are cut, `chips` how many chips of the board may be used (0: all), `pin`
     which layers stand where, written at `span`; `seed` orders the placement's swaps, which go by the traffic on
-    `calibration` data where there are any.
+    `calibration` data where there are any. `types` is how many types of axons `rate` may use on a crossbar.
     Raises CompileError: cannot-lower, does-not-fit, bad-machine.
     """
     TARGET.admit(hardware)
@@ -77,7 +79,7 @@ def compile_for_neuromorphic(
         encoded = Native(graph, hardware, steps).run()
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
-        encoded = Rate(graph, hardware, steps, calibration, percentile).run()
+        encoded = Rate(graph, hardware, steps, calibration, percentile, types).run()
     return write_program(
         graph, encoded, hardware, machine, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration
     )
@@ -118,7 +120,7 @@ def _check_payload(chip: Chip, coding: Coding) -> None:
 
 def _compile(request: Request) -> Program:
     coding, machine = _coding(request), request.machine
-    for name in ("steps", "percentile", "threshold"):
+    for name in ("steps", "percentile", "threshold", "types"):
         if name in machine.options and name not in TAKES[coding]:
             message = f"'{name}' means nothing to coding={coding}{_EXACT.get(coding, '')}"
             raise CompileError(Diagnostic("bad-machine", message, machine.span, help=f"leave '{name}' out"))
@@ -139,8 +141,18 @@ def _compile(request: Request) -> Program:
         threshold=int(request.options["threshold"]),
         chips=int(request.options["chips"]),
         pin=str(request.options["pin"]),
+        types=_types(request),
         span=machine.span,
     )
+
+
+def _types(request: Request) -> int:
+    """How many types of axons `rate` may use. Raises CompileError[bad-machine] where the chip has none."""
+    assert isinstance(request.hardware, Chip), f"'{request.hardware.name}' is no neuromorphic chip"
+    if "types" in request.machine.options and request.hardware.crossbar is None:
+        message = f"'types' is of axons, and those of {request.hardware.title} have none"
+        raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help="leave 'types' out"))
+    return int(request.options["types"])
 
 
 _EXACT = {"graded": ", which is exact, in as many steps as the network is deep"}
@@ -199,6 +211,12 @@ TARGET = Target(
             FULL_SCALE_PERCENTILE,
             (50.0, 100.0),
             "rate: the percentile of a layer's activations that is its full scale (100: the largest)",
+        ),
+        Option(
+            "types",
+            MOST_TYPES,
+            (FEWEST_TYPES, MOST_TYPES),
+            "rate on a crossbar: at most how many types of axons a layer uses (4: weights of 4 bits; 2: trinary)",
         ),
         Option(
             "slabs",

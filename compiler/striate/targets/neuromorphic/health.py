@@ -54,7 +54,8 @@ def examine_rates(
         worth = population.full_scale
         assert worth is not None, "under the coding 'rate' a layer has a full scale"
         sent = spikes[population.name][:, population.fires_at :] != 0
-        activations = floats[population.name].reshape(len(sent), *population.shape).astype(np.float64)
+        values = floats[population.name].reshape(len(sent), *population.shape)
+        activations = np.maximum(values.astype(np.float64), 0)  # an output's neurons fire without a relu before them
         off = sent.mean(axis=1) - activations / worth
         clipped = float((activations > worth).mean())
         found.append(
