@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from striate_runtime.hardware import Chip
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import FORMAT_OF, Mapping
-from striate_runtime.neuromorphic.crossbar import crossbar_of, slots_of_copies
+from striate_runtime.neuromorphic.crossbar import Crossbars
 from striate_runtime.neuromorphic.layout import Place, reached
 from striate_runtime.neuromorphic.tables import Accounts, concatenated
 from striate_runtime.program.neuromorphic import Core, Projection
@@ -23,7 +24,7 @@ Array = npt.NDArray[Any]
 class AccountBuilder:
     """Collects entries (source neuron, target core, synaptic operations, words) of one projection after another.
 
-    On a crossbar there is an entry, and a pair, for each type of axon. `fed`: how many entries each neuron has in all.
+    On a crossbar there is an entry, and a pair, for each type of axon.
     """
 
     network: Network
@@ -35,8 +36,11 @@ class AccountBuilder:
     pair_source: list[Array] = field(default_factory=list[Array])
     pair_target: list[Array] = field(default_factory=list[Array])
     pair_projection: list[Projection] = field(default_factory=list[Projection])
-    fed: dict[str, Array] = field(default_factory=dict[str, Array])
     counted: int = 0
+
+    @cached_property
+    def _crossbars(self) -> Crossbars:
+        return Crossbars(self.network, self.chip)
 
     @property
     def neurons(self) -> int:
@@ -46,16 +50,16 @@ class AccountBuilder:
     def add(self, projection: Projection, source: Place, target: Place) -> int:
         """Append one projection; gives how many pairs there are now."""
         cores, weights = self.network.body.cores, self.network.weights_of(projection)
-        crossbar = crossbar_of(self.network, projection)
-        lists = 1 if crossbar is None else crossbar.types
+        crossbars = self._crossbars if projection.bits is not None else None
+        lists = 1 if crossbars is None else crossbars.types_of(projection)
         parts = [
             (index * lists + at, *part)
             for index, core in enumerate(cores)
             if core.population == projection.target
             for at, part in enumerate(
                 [self._reach(projection, weights, source, target, core)]
-                if crossbar is None
-                else crossbar.axons(core, self.chip)
+                if crossbars is None
+                else crossbars.axons(projection, core)
             )
         ]
         neuron = concatenated([part[1] for part in parts], np.int64)
@@ -74,10 +78,7 @@ class AccountBuilder:
         self.pair_source.append(pairs // (len(cores) * lists) - 1)
         self.pair_target.append(pairs // lists % len(cores))
         self.pair_projection += [projection] * len(pairs)
-        number = np.bincount(neuron, minlength=neurons(source.population))
-        self._add_spans(pair, number)
-        name = projection.source
-        self.fed[name] = self.fed.get(name, 0) + (number + 1 if target.population.counted_by_host else number)
+        self._add_spans(pair, np.bincount(neuron, minlength=neurons(source.population)))
         self.entries.append(np.stack([operations, words], 1).reshape(-1).astype(np.int32))
         self.counted += len(neuron)
         return len(self.pair_projection)
@@ -121,7 +122,7 @@ class AccountBuilder:
         )
         mapping = Mapping(
             core_layer=tuple(layer_of[core.population] for core in cores),
-            core_slots=self._slots() if self.chip.crossbar is None else slots_of_copies(self.network, self.fed),
+            core_slots=self._slots() if self.chip.crossbar is None else self._crossbars.slots(),
             core_chip=np.array([core.chip for core in cores], np.int64),
             tiles=len({(core.chip, core.x, core.y) for core in cores}),
             pair_layer=tuple(projection.layer for projection in self.pair_projection),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.device import DeviceError
-from striate_runtime.program.crossbar import bits_met, number_of_bits
+from striate_runtime.program.crossbar import bits_met
 
 if TYPE_CHECKING:
     from striate_runtime.hardware import Chip
@@ -20,54 +19,58 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class OnCrossbar:
-    """One projection onto crossbars: its bits, in the shape of its weights, of so many types of axons."""
+class Crossbars:
+    """A network on the crossbars of a chip. `copies`: how often each neuron stands on its core, `[C, H, W]`."""
 
-    projection: Projection
-    source: Population
-    target: Population
-    bits: Array
-    types: int
+    def __init__(self, network: Network, chip: Chip) -> None:
+        assert chip.crossbar is not None, "the chip has a crossbar"
+        self.network = network
+        row = (chip.crossbar.neurons.value or 0) * (chip.crossbar.synapse_bits.value or 1)
+        self.words_of_a_row = -(-row // (chip.limits.synapse_word_bits.value or row or 1))
+        self.copies = {population.name: self._copies(population) for population in network.body.populations}
 
-    def axons(self, core: Core, chip: Chip) -> list[tuple[Array, Array, Array]]:
+    def types_of(self, projection: Projection) -> int:
+        """How many types of axons a projection may use."""
+        return self.network.arrays[self.network.populations[projection.target].strengths or ""].shape[1]
+
+    def axons(self, projection: Projection, core: Core) -> list[tuple[Array, Array, Array]]:
         """For each type of axon the source neurons that take one on the core, what an event meets there, and words.
 
-        A synaptic operation is a bit that is set. An event reads the axon's whole row of the crossbar.
+        A synaptic operation is a bit that is set, those of copies included. An event reads the axon's row of the crossbar.
         """
-        block = core.channels, core.rows, core.columns
-        neuron, met = bits_met(self.projection, self.bits, self.types, self.source.shape, self.target.shape, block)
-        words = words_of_a_row(chip)
-        taken = [met[:, type] > 0 for type in range(self.types)]
-        return [(neuron[on], met[on, type], np.full(int(on.sum()), words)) for type, on in enumerate(taken)]
+        neuron, met = self._met(projection, core, self.copies[projection.target])
+        taken = [met[:, type] > 0 for type in range(met.shape[1])]
+        words = [np.full(int(on.sum()), self.words_of_a_row) for on in taken]
+        return [(neuron[on], met[on, type], words[type]) for type, on in enumerate(taken)]
 
+    def slots(self) -> Array:
+        """Neuron slots taken on each core."""
+        held = (
+            self.copies[core.population][slice(*core.channels), slice(*core.rows), slice(*core.columns)]
+            for core in self.network.body.cores
+        )
+        return np.array([int(block.sum()) for block in held], np.int64)
 
-def crossbar_of(network: Network, projection: Projection) -> OnCrossbar | None:
-    """How a projection lies on crossbars; None where it does not."""
-    if projection.bits is None:
-        return None
-    source, target = network.populations[projection.source], network.populations[projection.target]
-    types = network.arrays[target.strengths or ""].shape[1]
-    return OnCrossbar(projection, source, target, network.arrays[projection.bits], types)
-
-
-def words_of_a_row(chip: Chip) -> int:
-    """Memory words of one axon's row of the crossbar."""
-    assert chip.crossbar is not None, "the chip has a crossbar"
-    row = (chip.crossbar.neurons.value or 0) * (chip.crossbar.synapse_bits.value or 1)
-    return -(-row // (chip.limits.synapse_word_bits.value or row or 1))
-
-
-def slots_of_copies(network: Network, fed: dict[str, Array]) -> Array:
-    """Neuron slots on each core: a neuron takes one for each axon that it feeds and one for the host; at least one."""
-    slots: list[int] = []
-    for core in network.body.cores:
-        population = network.populations[core.population]
+    def _copies(self, population: Population) -> Array:
+        """A neuron stands on its core for each axon that it feeds, once more for the host, and at least once."""
         channels, height, width = population.shape
-        copies = fed.get(population.name, np.zeros(channels * height * width, np.int64)).reshape(height, width, channels)
-        held = copies[slice(*core.rows), slice(*core.columns), slice(*core.channels)]
-        slots.append(int(np.maximum(held + (population.output is not None), 1).sum()))
-    return np.array(slots, np.int64)
+        fed = np.full(channels * height * width, int(population.output is not None), np.int64)
+        for projection in self.network.body.projections:
+            if projection.source != population.name:
+                continue
+            if self.network.populations[projection.target].counted_by_host:
+                fed += 1
+            for core in self.network.body.cores:
+                if core.population == projection.target:
+                    neuron, met = self._met(projection, core)
+                    fed[neuron] += np.count_nonzero(met, axis=1)
+        return np.maximum(fed, 1).reshape(height, width, channels).transpose(2, 0, 1)
+
+    def _met(self, projection: Projection, core: Core, copies: Array | None = None) -> tuple[Array, Array]:
+        network, block = self.network, (core.channels, core.rows, core.columns)
+        shapes = (network.populations[name].shape for name in (projection.source, projection.target))
+        bits = network.arrays[projection.bits or ""]
+        return bits_met(projection, bits, self.types_of(projection), *shapes, block, copies)
 
 
 def check_crossbar(network: Network, chip: Chip) -> None:
@@ -118,7 +121,7 @@ def _check_bits(network: Network, projection: Projection, target: Population, ch
     alike = bool((strengths == strengths[0]).all())
     network.check(alike or not renumbers, place, "renumbers neurons whose strengths differ")
     own = (np.arange(bits.shape[-1]) + projection.channel_offset) % channels
-    made = (number_of_bits(bits, strengths.shape[1]) * strengths[own].astype(np.int64)).sum(-1)
+    made = sum((bits >> type & 1) * strengths[own, type].astype(np.int64) for type in range(strengths.shape[1]))
     network.check(np.array_equal(made, weights), place, "its bits and strengths do not add up to its weights")
 
 

@@ -9,6 +9,7 @@ with the same column of bits: copies that fire alike. Merolla et al., Science 20
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,85 +20,92 @@ from striate_runtime.program.neuromorphic import Projection
 Array = npt.NDArray[Any]
 Range = tuple[int, int]
 Image = tuple[int, int, int]
+Extents = tuple[Range, Range, Range]
+"""Half-open ranges of channels, rows and columns."""
 
 
 def bits_met(
-    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: tuple[Range, Range, Range]
+    projection: Projection,
+    bits: Array,
+    types: int,
+    source: Image,
+    target: Image,
+    block: Extents,
+    copies: Array | None = None,
 ) -> tuple[Array, Array]:
     """The source neurons that take axons of a core, ascending, i64 `[n]`, and the bits on each axon, i64 `[n, types]`.
 
-    bits: as in Projection. block: the channels, rows and columns of the target that the core holds. Where a neuron
-    meets no bit of a type it has no axon of it; neurons without any axon are left out.
+    bits: as in Projection. block: what of the target the core holds. copies: how often each neuron of the target stands
+    on its core, `[C, H, W]`, each time with bits of its own; once where it is not given. Where a neuron meets no bit of a
+    type it has no axon of it; neurons without any axon are left out.
     """
-    if projection.kind == "dense":
-        neurons, met = _dense(bits, types, target, block)
-    elif projection.kind == "one_to_one":
-        neurons, met = _one_to_one(projection, bits, types, source, target, block)
-    else:
-        neurons, met = _windows(projection, bits, types, source, target, block)
-    used = met.any(1)
-    return neurons[used], met[used]
+    held = np.ones(target, np.int64) if copies is None else copies
+    held = held[tuple(slice(*extent) for extent in block)].transpose(1, 2, 0)  # [y, x, c]
+    by_type = [(bits >> type & 1).astype(np.int64) for type in range(types)]
+    count = _COUNTS[projection.kind]
+    found = [count(projection, each, source, target, block, held) for each in by_type]
+    met = np.stack([part.reshape(-1) for part in found], axis=1)
+    neurons = np.flatnonzero(met.any(1))
+    return neurons, met[neurons]
 
 
-def number_of_bits(bits: Array, types: int) -> Array:
-    """How many bits are set in each entry, of each type: bits u8 `[...]` -> i64 `[..., types]`."""
-    return (bits[..., None] >> np.arange(types, dtype=np.uint8) & 1).astype(np.int64)
-
-
-def _dense(bits: Array, types: int, target: Image, block: tuple[Range, Range, Range]) -> tuple[Array, Array]:
-    (c0, c1), (y0, y1), (x0, x1) = block
-    channels, height, width = target
-    held = bits.reshape(-1, height, width, channels)[:, y0:y1, x0:x1, c0:c1].reshape(len(bits), -1)
-    met = np.stack([np.count_nonzero(held & (1 << type), axis=1) for type in range(types)], axis=1)
-    return np.arange(len(bits)), met.astype(np.int64)
+def _dense(projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array) -> Array:
+    channels, rows, columns = (slice(*extent) for extent in block)
+    own = bits.reshape(-1, *target[1:], target[0])[:, rows, columns, channels]
+    return own.reshape(len(bits), -1) @ held.reshape(-1)
 
 
 def _one_to_one(
-    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: tuple[Range, Range, Range]
-) -> tuple[Array, Array]:
-    (c0, c1), (y0, y1), (x0, x1) = block
-    channels, height, width = target
-    own = np.zeros((height, width, channels), np.bool_)
-    own[y0:y1, x0:x1, c0:c1] = True
+    projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array
+) -> Array:
+    channels, rows, columns = (slice(*extent) for extent in block)
+    own = np.zeros((*target[1:], target[0]), np.int64)
+    own[rows, columns, channels] = held
     if source[1:] == target[1:]:
-        own = own[:, :, projection.channel_offset : projection.channel_offset + source[0]]
-    neurons = np.flatnonzero(own.reshape(-1))
-    return neurons, number_of_bits(bits, types)[neurons % source[0]]
+        own = own[..., projection.channel_offset : projection.channel_offset + source[0]]
+    return own.reshape(-1, source[0]) * bits
 
 
-def _windows(
-    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: tuple[Range, Range, Range]
-) -> tuple[Array, Array]:
-    channels, height, width = source
+def _window(projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array) -> Array:
+    met = np.zeros((*source[1:], source[0]), np.int64)
+    first = max(block[0][0] - projection.channel_offset, 0)
+    last = max(first, min(block[0][1] - projection.channel_offset, source[0]))
+    own = slice(first + projection.channel_offset - block[0][0], last + projection.channel_offset - block[0][0])
+    for _, y, x, rows, columns in _places(projection, source, block):
+        met[y, x, first:last] += held[rows, columns, own] * bits[first:last]
+    return met
+
+
+def _conv2d(projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array) -> Array:
+    met = np.zeros((*source[1:], source[0]), np.int64)
+    inputs, outputs = source[0] // projection.groups, target[0] // projection.groups
+    for group in range(block[0][0] // outputs, (block[0][1] - 1) // outputs + 1):
+        first, last = max(block[0][0], group * outputs), min(block[0][1], (group + 1) * outputs)
+        heard, own = slice(group * inputs, (group + 1) * inputs), slice(first - block[0][0], last - block[0][0])
+        for tap, y, x, rows, columns in _places(projection, source, block):
+            met[y, x, heard] += held[rows, columns, own] @ bits[(*tap, slice(None), slice(first, last))].T
+    return met
+
+
+_COUNTS = {"dense": _dense, "one_to_one": _one_to_one, "window": _window, "conv2d": _conv2d}
+"""kind of projection -> how many bits each source neuron meets, channels last; bits: 0 and 1."""
+
+
+def _places(projection: Projection, source: Image, block: Extents) -> Iterator[tuple[tuple[int, int], *tuple[slice, ...]]]:
+    """For each tap of the windows: the rows and columns of the source that it sees, and of the block that see it."""
     left, _, top, _ = projection.padding
-    (sy, sx), (dy, dx), (kh, kw) = projection.stride, projection.dilation, projection.kernel
-    by_row = _lands(height, kh, sy, dy, top, block[1])
-    by_column = _lands(width, kw, sx, dx, left, block[2])
-    rows, columns = np.flatnonzero(by_row.any(1)), np.flatnonzero(by_column.any(1))
-    if projection.kind == "window":
-        own = np.arange(channels) + projection.channel_offset
-        held = (own >= block[0][0]) & (own < block[0][1])
-        taps = np.broadcast_to(number_of_bits(bits, types) * held[:, None], (kh, kw, channels, types))
-    else:
-        taps = _taps(projection, bits, types, target[0], block[0])
-    by_tap = np.tensordot(by_row[rows], taps, axes=1)  # [y, kw, c, type]
-    met = np.tensordot(by_tap, by_column[columns], axes=(1, 1)).transpose(0, 3, 1, 2)
-    neurons = ((rows[:, None] * width + columns)[:, :, None] * channels + np.arange(channels)).reshape(-1)
-    return neurons, met.reshape(-1, types)
+    (sy, sx), (dy, dx) = projection.stride, projection.dilation
+    for ky, kx in np.ndindex(*projection.kernel):
+        y, rows = _seen(block[1], sy, ky * dy - top, source[1])
+        x, columns = _seen(block[2], sx, kx * dx - left, source[2])
+        yield (ky, kx), y, x, rows, columns
 
 
-def _taps(projection: Projection, bits: Array, types: int, outputs: int, held: Range) -> Array:
-    """The bits that each tap of each source channel has in the held channels, i64 `[kh, kw, C, types]`."""
-    each = outputs // projection.groups
-    parts: list[Array] = []
-    for group in range(projection.groups):
-        first, last = max(held[0], group * each), min(held[1], (group + 1) * each)
-        parts.append(number_of_bits(bits[..., first : max(first, last)], types).sum(3))
-    return np.concatenate(parts, axis=2)
-
-
-def _lands(extent: int, kernel: int, stride: int, dilation: int, before: int, held: Range) -> Array:
-    """Whether an event at each place of an axis arrives within `held` through each tap, i64 `[extent, kernel]`."""
-    shifted = np.arange(extent)[:, None] + before - np.arange(kernel)[None, :] * dilation
-    at = shifted // stride
-    return ((shifted % stride == 0) & (at >= held[0]) & (at < held[1])).astype(np.int64)
+def _seen(outputs: Range, stride: int, shift: int, extent: int) -> tuple[slice, slice]:
+    """Where a tap of the windows `outputs` lies within the source, and which of them those are."""
+    first = max(outputs[0], -(shift // stride))  # the first whose tap is not before the source
+    last = min(outputs[1], (extent - 1 - shift) // stride + 1)
+    if last <= first:
+        return slice(0, 0), slice(0, 0)
+    at = first * stride + shift
+    return slice(at, at + (last - first - 1) * stride + 1, stride), slice(first - outputs[0], last - outputs[0])

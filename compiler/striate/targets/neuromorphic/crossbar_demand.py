@@ -48,17 +48,8 @@ class CrossbarDemand(Demand):
         slots = self.limits["neuron_slots"]
         if slots is not None and block.neurons > slots:
             return {"neuron_slots": block.neurons}
-        axons, bits = 0, 0
-        for projection in self.into[population.name]:
-            met = self.met(projection, block)[1]
-            axons, bits = axons + int(np.count_nonzero(met)), bits + int(met.sum())
-        return {
-            "neuron_slots": block.neurons,
-            "axons_in": axons,
-            "axons_out": 0,
-            "synapse_words": axons * self.words_of_a_row,
-            "synapse_bits": bits,
-        }
+        axons = sum(int(np.count_nonzero(self.met(p, block)[1])) for p in self.into[population.name])
+        return {"neuron_slots": block.neurons, "axons_in": axons, "synapse_words": axons * self.words_of_a_row}
 
     def out_of_block(
         self, population: Population, block: Block, consumers: Mapping[str, list[Block]]
@@ -67,12 +58,17 @@ class CrossbarDemand(Demand):
         fed = self.fed(population, consumers)[slice(*block.channels), slice(*block.rows), slice(*block.columns)]
         return {"neuron_slots": int(np.maximum(fed, 1).sum()), "axons_out": int(fed.sum())}
 
-    def met(self, projection: Projection, block: Block) -> tuple[Array, Array]:
+    def bits(self, population: Population, block: Block, consumers: Mapping[str, list[Block]]) -> int:
+        """How many bits of the crossbar are set, those of copies included."""
+        copies = np.maximum(self.fed(population, consumers), 1)
+        return sum(int(self.met(p, block, copies)[1].sum()) for p in self.into[population.name])
+
+    def met(self, projection: Projection, block: Block, copies: Array | None = None) -> tuple[Array, Array]:
         """The source neurons with axons of a core that holds the block, and the bits on each, as `bits_met`."""
         assert projection.bits is not None, "the encoding lies on crossbars"
         bits, types = self.encoding.arrays[projection.bits], self._types(projection)
         shapes = self.shapes[projection.source], self.shapes[projection.target]
-        return bits_met(projection, bits, types, *shapes, (block.channels, block.rows, block.columns))
+        return bits_met(projection, bits, types, *shapes, (block.channels, block.rows, block.columns), copies)
 
     def fed(self, population: Population, consumers: Mapping[str, list[Block]]) -> Array:
         """How many axons each neuron feeds, and 1 more where the host reads it, i64 `[C, H, W]`."""

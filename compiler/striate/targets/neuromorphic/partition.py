@@ -52,7 +52,10 @@ def partition(
 
 def usage_of(demand: Demand, population: Population, block: Block, blocks: Blocks) -> dict[str, int]:
     """Everything one block takes of its core, by resource."""
-    return demand.of(population, block, blocks) | demand.out_of_block(population, block, blocks)
+    used = demand.of(population, block, blocks) | demand.out_of_block(population, block, blocks)
+    if isinstance(demand, CrossbarDemand):
+        used["synapse_bits"] = demand.bits(population, block, blocks)
+    return used
 
 
 Over = tuple[str, int, int]
