@@ -91,7 +91,9 @@ _COUNTS = {"dense": _dense, "one_to_one": _one_to_one, "window": _window, "conv2
 """kind of projection -> how many bits each source neuron meets, channels last; bits: 0 and 1."""
 
 
-def _places(projection: Projection, source: Image, block: Extents) -> Iterator[tuple[tuple[int, int], *tuple[slice, ...]]]:
+def _places(
+    projection: Projection, source: Image, block: Extents
+) -> Iterator[tuple[tuple[int, int], *tuple[slice, ...]]]:
     """For each tap of the windows: the rows and columns of the source that it sees, and of the block that see it."""
     left, _, top, _ = projection.padding
     (sy, sx), (dy, dx) = projection.stride, projection.dilation

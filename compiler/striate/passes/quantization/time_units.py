@@ -5,6 +5,8 @@ Sums that are added, moved, delayed, or read by the same neuron, share their uni
     unit[c] = max over all weights w into channel c of |w| / 127, coarser where the bias has more than 12 bits, where a
     threshold has more than 17, or a potential came near 23 on the calibration data; then
     unit[c] = threshold[c] / floor(threshold[c] / unit[c]), so that the threshold is a whole number of units.
+
+Weights that were trained on a grid of few levels stay on it, where the threshold allows that (grids.py).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from striate.graph import Graph, Node
 from striate.operators.fixed_point import LARGEST_STATE, LARGEST_THRESHOLD, SUM_SHIFT
 from striate.operators.resampling import Upsample
 from striate.operators.shaping import Movement
+from striate.passes.quantization.grids import grid_steps, on_grid
 from striate.passes.quantization.layers import by_output_channel
 from striate.passes.quantization.time_forms import FIRING, NEURONS, WEIGHTED, Form
 from striate.passes.quantization.time_neurons import neuron_of
@@ -38,12 +41,17 @@ _LARGEST_TOTAL = 2.0**30
 
 @dataclass
 class _Group:
-    """What one group's units must not be below, f64 `[C]` or `[1]`, and the thresholds to be whole numbers of units."""
+    """What one group's units must not be below, f64 `[C]` or `[1]`, and the thresholds to be whole numbers of units.
+
+    `steps` are those of weights on a grid; `starts_over`: whether every neuron that reads it sums, and is set to 0.
+    """
 
     channels: int
     uniform: bool = False
     floors: list[Array] = field(default_factory=list[Array])
     thresholds: list[Array] = field(default_factory=list[Array])
+    steps: list[Array] = field(default_factory=list[Array])
+    starts_over: bool = True
 
     def unit(self) -> Array:
         """The unit of each channel, or one for all."""
@@ -56,7 +64,21 @@ class _Group:
         if threshold is None:
             return floor
         whole = np.floor(threshold / floor * (1 + 1e-12))
-        return np.where(whole >= 1, threshold / np.maximum(whole, 1), floor)
+        unit = np.where(whole >= 1, threshold / np.maximum(whole, 1), floor)
+        steps = self._grid(size, threshold)
+        return np.where(steps > 0, on_grid(floor, steps), unit)
+
+    def _grid(self, size: int, threshold: Array) -> Array:
+        """The step of each channel's weights, 0 where they share none or where it is no part of the threshold.
+
+        A potential that is set to 0 needs no such threshold: it is reached at the next whole number of steps.
+        """
+        if not self.steps or self.uniform or any(not np.array_equal(each, self.steps[0]) for each in self.steps):
+            return np.zeros(size)
+        steps = self.steps[0]
+        multiple = np.divide(threshold, steps, where=steps > 0, out=np.zeros(size))
+        whole = np.abs(multiple - np.rint(multiple)) <= 1e-6 * multiple
+        return np.where(whole | self.starts_over, steps, 0.0)
 
     def _threshold(self, size: int) -> Array | None:
         """The one threshold of each channel (or of all), where all neurons that read the group agree on it."""
@@ -103,12 +125,15 @@ def _demand(
         floors = [np.abs(rows).max(axis=1, initial=0.0) * bare[0] / LARGEST_WEIGHT]
         floors += [] if bias is None else [np.abs(bias.astype(np.float64)) / LARGEST_BIAS]
         group.floors += [floor.max(keepdims=True) if group.uniform else floor for floor in floors]
+        group.steps.append(grid_steps(rows * bare[0]))
     else:
         group.uniform |= isinstance(operator, Movement) and not isinstance(operator, Upsample)
         group.floors.append(np.array([max(bare, default=0.0) / LARGEST_WEIGHT]))
     if operator.name in FIRING:
-        threshold = neuron_of(graph, node).threshold
+        neuron = neuron_of(graph, node)
+        threshold = neuron.threshold
         assert threshold is not None, f"{operator.name} fires"
+        group.starts_over &= neuron.keeps_all and neuron.reset == "zero"
         group.thresholds.append(threshold)
         group.floors.append(threshold / LARGEST_THRESHOLD)
     limits = {

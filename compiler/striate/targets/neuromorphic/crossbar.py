@@ -22,8 +22,8 @@ from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population, Projection
 
 TRAIN = (
-    "train weights that are trinary (-a, 0, a), or of 4 bits times a number for each channel; or use a network without "
-    "time, whose weights coding=rate makes so"
+    "train weights that are trinary (-a, 0, a), or of 4 bits times a step for each channel (and with reset=subtract a "
+    "threshold of whole steps); or use a network without time, whose weights coding=rate rounds so"
 )
 NOT_CHECKED = "not checked, because no width was found: thresholds and leaks of a crossbar's neurons"
 
@@ -129,7 +129,9 @@ def _why(channel: int, values: tuple[int, ...], types: int, largest: int) -> str
     have = f"the weights of channel {channel} have {len(values)} different values ({shown})"
     most = (1 << types) - 1
     if len(values) > most:
-        return f"{have}, and a neuron has {types} strengths, of which a weight is the sum of some: {most} values at most"
+        return (
+            f"{have}, and a neuron has {types} strengths, of which a weight is the sum of some: {most} values at most"
+        )
     return f"{have}, which are not the sums of any {types} whole numbers up to {largest}"
 
 

@@ -6,7 +6,6 @@ printed is what the chip would hold.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -93,9 +92,9 @@ class CrossbarDemand(Demand):
         heard = [np.count_nonzero(self.met(p, neuron)[1], axis=1) for p in self.into[population.name]]
         each = np.concatenate(heard)
         types = max(self._types(projection) for projection in self.into[population.name])
-        exact = f"{len(each):,} neurons come in, on {math.fsum(each) / len(each):.3g} axons each"
-        fewer = [f"with {kind} at most {most // number:,}" for number, kind in _KINDS.items() if number <= types]
-        return f"{exact}: {' and '.join(fewer)} would fit, which groups of channels make so"
+        come_in = f"{len(each):,} neurons come in, on {each.sum() / len(each):.3g} axons each"
+        fit = [f"{most // number:,} with {kind}" for number, kind in _KINDS.items() if number <= types]
+        return f"{come_in}; {' and '.join(fit)} always fit, and groups of channels let fewer come in"
 
     def axons_fed(self, projection: Projection, blocks: tuple[Block, ...]) -> Array:
         """How many axons of cores with these blocks each source neuron feeds, i64 `[C, H, W]`."""
@@ -115,5 +114,5 @@ class CrossbarDemand(Demand):
         return self.encoding.arrays[strengths].shape[1]
 
 
-_KINDS = {4: "weights of 4 types", 2: "trinary weights"}
+_KINDS = {4: "weights of 4 types", 2: "trinary ones", 1: "weights of one value"}
 """types of axons that a source takes at most -> weights of that kind."""
