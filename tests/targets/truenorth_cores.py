@@ -1,4 +1,4 @@
-"""A program's cores as TrueNorth has them, and a simulation of those, tick by tick; written from the chip's description.
+"""A program's cores as TrueNorth has them, and a simulation of those, tick by tick; from the chip's description alone.
 
 A core is 256 axons, each of a type; a bit for each axon and neuron; neurons with a strength for each type, a leak, a
 threshold, a reset, and one axon of one core (or the host) that they send to after 1 to 15 ticks. Nothing here knows of
@@ -18,6 +18,9 @@ from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody, Population, Projection
 
 Array = npt.NDArray[Any]
+
+Weights = dict[tuple[int, int], tuple[int, int]]
+"""(source neuron, target neuron), channels last -> (weight, bits)."""
 
 HOST = (-1, 0)
 AXONS = NEURONS = 256
@@ -69,22 +72,22 @@ class Ran:
     to_host: int = 0
 
 
-def weights_between(program: Program, p: Projection, source: Population, target: Population) -> dict[Any, tuple]:
-    """(source neuron, target neuron), channels last -> (weight, bits), by the definition of each kind of projection."""
+def weights_between(program: Program, p: Projection, source: Population, target: Population) -> Weights:
+    """The weights between two populations, by the definition of each kind of projection."""
     weights = np.ones(source.shape[0], int) if p.weights is None else program.arrays[p.weights].astype(int)
     assert p.bits is not None, "every projection onto cores has bits"
     bits = program.arrays[p.bits].astype(int)
     (cs, hs, ws), (ct, ht, wt) = source.shape, target.shape
-    found: dict[Any, tuple] = {}
+    found: Weights = {}
     if p.kind == "dense":
         for s, t in np.ndindex(weights.shape):
-            found[s, t] = weights[s, t], bits[s, t]
+            found[s, t] = int(weights[s, t]), int(bits[s, t])
         return found
     if p.kind == "one_to_one":
         for y, x, c in np.ndindex(hs, ws, cs):
             s = (y * ws + x) * cs + c
             t = (y * wt + x) * ct + c + p.channel_offset if (hs, ws) == (ht, wt) else s
-            found[s, t] = weights[c], bits[c]
+            found[s, t] = int(weights[c]), int(bits[c])
         return found
     left, _, top, _ = p.padding
     for oy, ox, ky, kx in np.ndindex(ht, wt, *p.kernel):
@@ -94,11 +97,11 @@ def weights_between(program: Program, p: Projection, source: Population, target:
         for c in range(cs):
             s = (y * ws + x) * cs + c
             if p.kind == "window":
-                found[s, (oy * wt + ox) * ct + c + p.channel_offset] = weights[c], bits[c]
+                found[s, (oy * wt + ox) * ct + c + p.channel_offset] = int(weights[c]), int(bits[c])
                 continue
             group, within = divmod(c, cs // p.groups)
             for o in range(group * (ct // p.groups), (group + 1) * (ct // p.groups)):
-                found[s, (oy * wt + ox) * ct + o] = weights[ky, kx, within, o], bits[ky, kx, within, o]
+                found[s, (oy * wt + ox) * ct + o] = int(weights[ky, kx, within, o]), int(bits[ky, kx, within, o])
     return found
 
 
@@ -142,7 +145,7 @@ def build(program: Program) -> Chip:
                     core.types.append(g)
                     fed.setdefault((source.name, s), []).append((home[t], axons[key], p.delay))
                 wanted[home[t]].setdefault(axons[key], set()).add(t)
-    read = {name for port, name in body.outputs.items() if not populations[name].counted_by_host}
+    read = {name for name in body.outputs.values() if not populations[name].counted_by_host}
     for at, core in enumerate(body.cores):
         population = populations[core.population]
         rows: list[list[int]] = [[] for _ in cores[at].types]

@@ -36,7 +36,7 @@ class Crossbars:
     def axons(self, projection: Projection, core: Core) -> list[tuple[Array, Array, Array]]:
         """For each type of axon the source neurons that take one on the core, what an event meets there, and words.
 
-        A synaptic operation is a bit that is set, those of copies included. An event reads the axon's row of the crossbar.
+        A synaptic operation is a bit that is set, those of copies included. An event reads the axon's row of bits.
         """
         neuron, met = self._met(projection, core, self.copies[projection.target])
         taken = [met[:, type] > 0 for type in range(met.shape[1])]
@@ -68,9 +68,9 @@ class Crossbars:
 
     def _met(self, projection: Projection, core: Core, copies: Array | None = None) -> tuple[Array, Array]:
         network, block = self.network, (core.channels, core.rows, core.columns)
-        shapes = (network.populations[name].shape for name in (projection.source, projection.target))
+        source, target = network.populations[projection.source].shape, network.populations[projection.target].shape
         bits = network.arrays[projection.bits or ""]
-        return bits_met(projection, bits, self.types_of(projection), *shapes, block, copies)
+        return bits_met(projection, bits, self.types_of(projection), source, target, block, copies)
 
 
 def check_crossbar(network: Network, chip: Chip) -> None:
@@ -93,13 +93,13 @@ def check_crossbar(network: Network, chip: Chip) -> None:
 def check_spikes(network: Network, inputs: Mapping[str, Array]) -> None:
     """Raise DeviceError where the host is to give an axon anything but a spike or none (coding `native`)."""
     for port, array in inputs.items() if network.native else ():
-        numbers = array / network.body.input_scale[port]
+        numbers: Array = array / network.body.input_scale[port]
         other = np.flatnonzero((numbers != 0) & (numbers != 1))
         if other.size:
-            sample = int(np.unravel_index(other[0], array.shape)[0])
+            sample = int(other[0]) // (array.size // len(array))
             raise DeviceError(
-                f"input '{port}': sample {sample} holds {array.reshape(-1)[other[0]]:g}, and an axon of a crossbar takes a "
-                "spike (1) or none (0) in a step"
+                f"input '{port}': sample {sample} holds {array.reshape(-1)[other[0]]:g}, and an axon of a crossbar "
+                "takes a spike (1) or none (0) in a step"
             )
 
 
@@ -120,7 +120,7 @@ def _check_bits(network: Network, projection: Projection, target: Population, ch
     renumbers = projection.kind == "one_to_one" and source.shape[1:] != target.shape[1:]
     alike = bool((strengths == strengths[0]).all())
     network.check(alike or not renumbers, place, "renumbers neurons whose strengths differ")
-    own = (np.arange(bits.shape[-1]) + projection.channel_offset) % channels
+    own = [(n + projection.channel_offset) % channels for n in range(bits.shape[-1])]
     made = sum((bits >> type & 1) * strengths[own, type].astype(np.int64) for type in range(strengths.shape[1]))
     network.check(np.array_equal(made, weights), place, "its bits and strengths do not add up to its weights")
 

@@ -1,4 +1,4 @@
-"""What a projection is on crossbars: which axons of a core its source neurons take, and how many bits each of them meets.
+"""What a projection is on crossbars: which axons of a core its source neurons take, and how many bits each meets.
 
 A core's crossbar has a bit for each pair of axon and neuron. An axon has a type, and a neuron a strength for each type,
 so that a weight is the sum of some of its neuron's strengths: a source neuron takes one axon of each type that any of
@@ -36,8 +36,8 @@ def bits_met(
     """The source neurons that take axons of a core, ascending, i64 `[n]`, and the bits on each axon, i64 `[n, types]`.
 
     bits: as in Projection. block: what of the target the core holds. copies: how often each neuron of the target stands
-    on its core, `[C, H, W]`, each time with bits of its own; once where it is not given. Where a neuron meets no bit of a
-    type it has no axon of it; neurons without any axon are left out.
+    on its core, `[C, H, W]`, each time with bits of its own; once where it is not given. Where a neuron meets no bit of
+    a type it has no axon of it; neurons without any axon are left out.
     """
     held = np.ones(target, np.int64) if copies is None else copies
     held = held[tuple(slice(*extent) for extent in block)].transpose(1, 2, 0)  # [y, x, c]

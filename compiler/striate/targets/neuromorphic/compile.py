@@ -69,7 +69,7 @@ def compile_for_neuromorphic(
     if coding in ("graded", "delta"):
         _check_payload(hardware, coding)
     if slabs != "even" and hardware.crossbar is not None:
-        message = f"slabs={slabs} sets slots aside for columns that are not there, and a core of {hardware.title} has none to spare"
+        message = f"slabs={slabs} sets slots aside for no neuron, and a core of {hardware.title} has none to spare"
         raise CompileError(Diagnostic("bad-machine", message, span, help="leave 'slabs' out"))
     if coding == "graded":
         encoded = Graded(graph, hardware).run()

@@ -87,10 +87,10 @@ def _give_strengths(
     encoding.revise(population.name, strengths=encoding.store(f"{population.name}.strengths", padded))
     for at, array in weights.items():
         projection = encoding.projections[at]
-        channels = (np.arange(array.shape[-1]) + projection.channel_offset) % population.shape[0]
+        channels = [(n + projection.channel_offset) % population.shape[0] for n in range(array.shape[-1])]
         bits = np.zeros(array.shape, np.uint8)
         for strengths in dict.fromkeys(found):
-            mine = np.array([found[channel] == strengths for channel in channels])
+            mine = np.array([found[channel] == strengths for channel in channels], np.bool_)
             bits[..., mine] = bits_of(array[..., mine].astype(np.int64), strengths)
         stored = encoding.store(f"{projection.name}.bits", bits)
         encoding.projections[at] = msgspec.structs.replace(projection, bits=stored)
@@ -196,8 +196,8 @@ def _long_delays(encoding: Encoding, chip: Chip, spans: Mapping[str, Span | None
         source = encoding.populations[projection.source]
         if most is not None and source.on_cores and projection.delay > most:
             message = (
-                f"spikes from '{source.layer}' to '{projection.layer}' would wait {projection.delay} steps, and those of "
-                f"{chip.title} wait {most} at most"
+                f"spikes from '{source.layer}' to '{projection.layer}' would wait {projection.delay} steps, and those "
+                f"of {chip.title} wait {most} at most"
             )
             help = "put layers on the shorter way, too"
             found.append(Diagnostic("cannot-lower", message, spans.get(projection.layer), help=help))

@@ -1,7 +1,8 @@
 """Weights of few levels, which a crossbar holds: the coding `rate` rounds to whole numbers of a step for each channel.
 
-With k types of axons a weight is one of 2^k whole numbers of the step, in two's complement: strengths 1, 2, 4 and -8 steps
-for 4 types. With 2 types it is trinary, -1, 0 or 1. Each source takes up to k axons of a core, so that the fan-in decides.
+With k types of axons a weight is one of 2^k whole numbers of the step, in two's complement: strengths 1, 2, 4 and -8
+steps for 4 types. With 2 types it is trinary, -1, 0 or 1. Each source takes up to k axons of a core, so that the fan-in
+decides.
 """
 
 from __future__ import annotations

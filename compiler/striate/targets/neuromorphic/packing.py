@@ -23,8 +23,8 @@ ASSUMPTIONS = {
         "synapse; windows cut off by the border share the interior's copy"
     ),
     "crossbar": (
-        "crossbars: a source takes an axon of each type of which any of its weights on the core has a bit, and a neuron a "
-        "slot for each axon that it feeds (copies that fire alike) and for the host; each core holds one layer"
+        "crossbars: a source takes an axon of each type that any of its weights on the core has a bit of, and a neuron "
+        "a slot for each axon that it feeds (copies that fire alike) and for the host; a core holds one layer"
     ),
 }
 """By kind of packing, what its formula takes for granted."""

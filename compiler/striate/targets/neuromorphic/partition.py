@@ -2,8 +2,8 @@
 
 A block is full in height and channels and a slab of columns, as Intel's own compiler cuts; where one column is too
 much, rows are split, and where one neuron's row of channels is too much, channels. Slabs are as even as can be, or
-of 2^k columns, the last one padded. On crossbars, where neurons are copied for each core that they send to, channels are
-split where that takes fewer blocks.
+of 2^k columns, the last one padded. On crossbars, where neurons are copied for each core that they send to, channels
+are split where that takes fewer blocks.
 """
 
 from __future__ import annotations
@@ -85,9 +85,13 @@ class _Cutter:
         """The blocks of one population, if it had that shape."""
         if self.demand.slabs == "power_of_two" and (slabs := self._padded_slabs(population, shape)):
             return slabs
-        found = (self._cut_channels(population, shape, tall) for tall in _sizes(shape[0]))
-        cuts = (pieces for pieces in found if pieces)
-        best = min(cuts, key=len, default=None) if self.demand.copies else next(cuts, None)
+        best: list[Block] | None = None
+        for tall in _sizes(shape[0]):
+            if best is not None and (not self.demand.copies or -(-shape[0] // tall) >= len(best)):
+                break
+            pieces = self._cut_channels(population, shape, tall)
+            if pieces is not None and (best is None or len(pieces) < len(best)):
+                best = pieces
         if best is None:
             raise CompileError(self._one_neuron_is_too_much(population))
         return best
@@ -177,8 +181,8 @@ class _Cutter:
         help = "the layers that it hears must use fewer cores"
         if self.demand.copies:
             message = (
-                f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: however it and the layers on "
-                f"its loop are cut, it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
+                f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: however it and the layers "
+                f"on its loop are cut, it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
             )
             help = "the layers on the loop must take fewer cores, or fewer types of axons"
         return Diagnostic("does-not-fit", message, self.spans.get(population.layer), help=help)

@@ -45,7 +45,7 @@ INPUT_LEVELS = 255
 FULL_SCALE_PERCENTILE = 99.9
 """The percentile of a layer's activations on calibration data that is its full scale."""
 COUNTED = (
-    "outputs: the host counts spikes, of which {title} shows nothing else; an output below 0 sends none and reads 0, and "
+    "outputs: the host counts spikes, and {title} shows nothing else; an output below 0 sends none and reads 0, and "
     "one above its layer's full scale reads that"
 )
 

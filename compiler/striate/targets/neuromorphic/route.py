@@ -15,8 +15,8 @@ from striate.tensor import Array
 def messages_between(demand: Demand, blocks: Blocks, activity: Activity) -> Array:
     """Messages from core to core in all samples of the activity, i64 `[cores, cores]`, numbered as `blocks` lists them.
 
-    One for each event and each core that holds a synapse of it, for each projection; on crossbars one for each axon: what
-    the emulator counts.
+    One for each event and each core that holds a synapse of it, for each projection; on crossbars one for each axon:
+    what the emulator counts.
     """
     first = _first_core(blocks)
     total = sum(len(pieces) for pieces in blocks.values())

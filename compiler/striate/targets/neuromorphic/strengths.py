@@ -1,7 +1,7 @@
 """The fewest numbers of whose sums a neuron's weights are: its strengths, one for each type of axon. Exact.
 
-Weights w_1..w_n are sums of some of k strengths where w = M s, M a matrix of bits. With the fewest strengths, the rows of
-M span all k dimensions, so that some k of the weights have an invertible M, and s follows from those. Two different
+Weights w_1..w_n are sums of some of k strengths where w = M s, M a matrix of bits. With the fewest strengths, the rows
+of M span all k dimensions, so that some k of the weights have an invertible M, and s follows from those. Two different
 weights always have independent rows; which others have is tried. So is every invertible matrix (up to the order of the
 strengths there are 3, 29 and 940 of 2, 3 and 4 rows), and a strength must be a whole number of the width that it has.
 """
