@@ -141,6 +141,11 @@ crossbar.axons                                 256  vendor
 crossbar.neurons                               256  vendor
 crossbar.synapse_bits                            1  vendor
 crossbar.axon_types                              4  vendor
+crossbar.strength_bits                           9  derived
+time.layer_delay_steps                           1  vendor
+numerics.axon_delay_steps                       15  vendor
+numerics.membrane_bits                          19  derived
+numerics.payload_bits                            0  derived
 cost.synop_dense_energy_pj                    26.0  derived
 cost.synop_sparse_energy_pj                   26.0  derived
 cost.synop_conv_energy_pj                     26.0  derived
@@ -197,7 +202,7 @@ cost.neuron_update_energy_pj               unknown
 """chip -> lines of (field with its unit, value, grade, and the band where there is one), from the publications."""
 
 FACTS = {
-    "truenorth": {"time.model": "fixed_tick", "packing.kind": "crossbar", "numerics.reset_native": "subtract"},
+    "truenorth": {"time.model": "fixed_tick", "packing.kind": "crossbar", "numerics.reset_native": "zero, subtract"},
     "speck": {
         "time.model": "async_event",
         "packing.kind": "pow2_kernel",
