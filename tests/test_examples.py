@@ -118,3 +118,14 @@ def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     run: Callable[..., None] = exec
     run(code, names)
     assert names["outputs"]["logits"].shape == (1000, 10)
+
+
+def test_digits_on_cores_of_256_axons(images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> None:
+    compilation = read(DIGITS / "truenorth.striate")
+    floats = accuracy(interpret(compilation.graph, {"image": images[:300]})["logits"], labels[:300])
+    with open_device(lower(compilation, parse_machine("truenorth(coding=rate, steps=64)"))) as device:
+        outputs, took = device.profile({"image": images[:300]})
+    assert took.valid, took.problems
+    assert len(took.cores) == 266
+    assert (outputs["logits"] >= 0).all(), "the host counts spikes"
+    assert accuracy(outputs["logits"], labels[:300]) >= floats - 0.01

@@ -5,7 +5,7 @@
                 reading.py                 what the host reads, after which steps
     tables      build.py                   from the program's body to the arrays that the kernels walk (tables.py)
                 layout.py, synapses.py     where neurons and weights lie
-                accounts.py                what each event costs on each core
+                accounts.py                what each event costs on each core (crossbar.py: on each axon of a crossbar)
                 plain.py                   which neurons take the quick way
     function    events.py                  the kernel: steps, arriving events, neurons that fire
                 events_delivery.py         events arrive

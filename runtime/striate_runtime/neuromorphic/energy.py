@@ -65,6 +65,8 @@ CONTAINED = {
 }
 """By the costs' scope, the parts that a synaptic operation's figure already contains."""
 
+_AS_SAID = {"neuron": "neurons", "static": "static power"}
+
 _UJ_PER_PJ = 1e-6
 _UJ_PER_MW_US = 1e-3
 
@@ -174,12 +176,13 @@ def figure_of(chip: Chip, path: str) -> Quantity:
 
 def _proportions(counts: npt.NDArray[Any], chip: Chip) -> tuple[str, ...]:
     """What an all-in figure per synaptic operation takes for granted, and how far this run is from it."""
-    if chip.cost.scope != "all-in dynamic":
+    if not CONTAINED[chip.cost.scope]:
         return ()
     neurons = counts[UPDATES] / (chip.policy.neuron_passes.value or 1)
     ratio = counts[[SYNOPS_DENSE, SYNOPS_SPARSE, SYNOPS_CONV]].sum() / neurons if neurons else 0.0
+    *parts, last = (_AS_SAID.get(part, part) for part in CONTAINED[chip.cost.scope])
     remark = (
-        "all-in per synaptic operation, so that neurons, memory and routing are charged in the proportions of the run "
+        f"all-in per synaptic operation, so that {', '.join(parts)} and {last} are charged in the proportions of the run "
         f"it was derived from; here there are {ratio:.1f} synaptic operations for each neuron and step"
     )
     return (remark,)

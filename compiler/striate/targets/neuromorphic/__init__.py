@@ -7,6 +7,8 @@
                 encoding.py, synapses.py what all fill in: who sends which number, and where it goes
                 feeding.py               what the host does to a quantized port
     split       relay.py                 fan-ins that exceed a core, over several
+    crossbars   crossbar.py              weights as sums of strengths (strengths.py), and neurons that are not theirs
+                few_levels.py            weights of few levels, for rates; crossbar_demand.py: axons, copies and bits
     partition   demand.py, partition.py  what fits on a core (packing.py, configurations.py), how populations are cut
                 nearest.py               the nearest shape that would fit
     place       activity.py, route.py    who talks to whom, and how much

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from striate.passes.quantization.grids import grid_steps
 from striate.targets.neuromorphic.synapses import Synapses
 from striate.tensor import Array
 from striate_runtime.hardware import Chip
@@ -37,14 +38,15 @@ def levels_of(types: int) -> tuple[int, int]:
 def step_of(weights: Array, types: int) -> float:
     """The step of one channel with the least squared error of its weights `[n]`; 0 where all are 0.
 
-    Where all that are not 0 are equal, as in pools and copies, they are one step, exactly.
+    Where all that are not 0 are equal, as in pools and copies, they are one step, exactly; where they were trained on a
+    grid, its step is among those that are tried.
     """
     different = np.unique(weights[weights != 0])
     if len(different) <= 1:
         return float(np.abs(different).sum())
     low, high = levels_of(types)
     widest = max(weights.max() / high, weights.min() / low)
-    steps = widest * _STEPS
+    steps = np.append(widest * _STEPS, grid_steps(weights[None])[0] or widest)
     rounded = np.clip(np.rint(weights[:, None] / steps), low, high) * steps
     return float(steps[np.argmin(((weights[:, None] - rounded) ** 2).sum(0))])
 
