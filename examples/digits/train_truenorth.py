@@ -5,8 +5,8 @@
     python examples/digits/train_truenorth.py package/data
 
 A weight is a whole number of steps, -8..7, with a step for each output channel: forwards it is rounded, backwards the
-rounding is passed over (a straight-through gradient). What is written are the rounded weights, so that striate, which finds the
-steps again, loses nothing more. One thread and one seed: the same machine gives the same weights.
+rounding is passed over (a straight-through gradient). What is written are the rounded weights, so that striate, which
+finds the steps again, loses nothing more. One thread and one seed: the same machine gives the same weights.
 """
 
 from __future__ import annotations

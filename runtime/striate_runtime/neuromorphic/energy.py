@@ -182,8 +182,8 @@ def _proportions(counts: npt.NDArray[Any], chip: Chip) -> tuple[str, ...]:
     ratio = counts[[SYNOPS_DENSE, SYNOPS_SPARSE, SYNOPS_CONV]].sum() / neurons if neurons else 0.0
     *parts, last = (_AS_SAID.get(part, part) for part in CONTAINED[chip.cost.scope])
     remark = (
-        f"all-in per synaptic operation, so that {', '.join(parts)} and {last} are charged in the proportions of the run "
-        f"it was derived from; here there are {ratio:.1f} synaptic operations for each neuron and step"
+        f"all-in per synaptic operation, so that {', '.join(parts)} and {last} are charged in the proportions of the "
+        f"run it was derived from; here there are {ratio:.1f} synaptic operations for each neuron and step"
     )
     return (remark,)
 
