@@ -199,7 +199,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
     kind = populations.kind[p]
     low, high = populations.low[p], populations.high[p]
     given = inputs if kind == INPUT else state.accumulator
-    clear = np.int64(0 if kind == INPUT else 1)
+    clear, spikes = np.int64(0 if kind == INPUT else 1), rate and kind != GRADED
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         neuron, length = segments.neuron[s], segments.length[s]
@@ -233,7 +233,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
             while sends:
                 sender = neuron + i + trailing_zeros(sends)  # pyright: ignore
                 state.event_neuron[position] = sender
-                state.event_payload[position] = 1 if rate else state.potential[sender]
+                state.event_payload[position] = 1 if spikes else state.potential[sender]
                 position += 1
                 sends &= sends - 1
         if core >= 0:
