@@ -46,7 +46,7 @@ def lay_on_crossbar(
     """
     assert chip.crossbar is not None, "the chip has a crossbar"
     encoding = encoded.encoding
-    problems = [*_unlike_neurons(encoded, chip, spans), *_long_delays(encoding, chip, spans)]
+    problems = _unlike_neurons(encoded, chip, spans)
     if encoded.coding == "native":
         problems += _numbers(encoded.inputs, calibration or {}, chip)
         encoded = replace(encoded, inputs={port: replace(g, low=0, high=1) for port, g in encoded.inputs.items()})
@@ -186,19 +186,4 @@ def _numbers(inputs: Mapping[str, Given], calibration: Mapping[str, Array], chip
                 f"{chip.title} takes a spike or none in a step"
             )
             found.append(Diagnostic("cannot-lower", message, help="give 0 and 1: whether there was an event"))
-    return found
-
-
-def _long_delays(encoding: Encoding, chip: Chip, spans: Mapping[str, Span | None]) -> list[Diagnostic]:
-    most = chip.numerics.axon_delay_steps.value if chip.numerics.axon_delay_steps else None
-    found: list[Diagnostic] = []
-    for projection in encoding.projections:
-        source = encoding.populations[projection.source]
-        if most is not None and source.on_cores and projection.delay > most:
-            message = (
-                f"spikes from '{source.layer}' to '{projection.layer}' would wait {projection.delay} steps, and those "
-                f"of {chip.title} wait {most} at most"
-            )
-            help = "put layers on the shorter way, too"
-            found.append(Diagnostic("cannot-lower", message, spans.get(projection.layer), help=help))
     return found
