@@ -268,7 +268,7 @@ def test_a_potential_beyond_the_membrane_makes_a_result_invalid() -> None:
     longer = few_valued(read(text, calibration={"x": many}), [-1], 0)
     took = open_device(on_truenorth(longer)).profile({"x": many})[1]
     assert not took.valid, "64 x 40 weights of -127"
-    assert "exceeded" in took.problems[0].message
+    assert "exceeded the 18-bit membrane" in took.problems[0].message
 
 
 def test_the_mapping_is_printed_with_what_binds(striate: Striate, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from striate_runtime.neuromorphic.counts import (
 from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
 from striate_runtime.neuromorphic.levels import left_out
 from striate_runtime.neuromorphic.links import Links, link_traffic, links_of
+from striate_runtime.neuromorphic.native import STATE_BITS, SUM_SHIFT
 from striate_runtime.neuromorphic.overload import Late
 from striate_runtime.neuromorphic.timing import event_latency, tick_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
@@ -249,6 +250,8 @@ def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Proble
         return ()
     numerics = chip.numerics
     bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
+    if network.native and chip.crossbar is not None:  # where the integer network's potentials saturate, and its do not
+        bits = STATE_BITS - SUM_SHIFT
     knob = (
         "fewer steps, or smaller weights and thresholds"
         if network.rate

@@ -39,56 +39,66 @@ def bits_met(
     on its core, `[C, H, W]`, each time with bits of its own; once where it is not given. Where a neuron meets no bit of
     a type it has no axon of it; neurons without any axon are left out.
     """
-    held = np.ones(target, np.int64) if copies is None else copies
+    held = np.ones(target) if copies is None else copies.astype(np.float64)  # whole numbers, far below 2^53
     held = held[tuple(slice(*extent) for extent in block)].transpose(1, 2, 0)  # [y, x, c]
-    by_type = [(bits >> type & 1).astype(np.int64) for type in range(types)]
-    count = _COUNTS[projection.kind]
-    found = [count(projection, each, source, target, block, held) for each in by_type]
-    met = np.stack([part.reshape(-1) for part in found], axis=1)
+    found = _COUNTS[projection.kind](projection, bits, types, source, target, block, held)
+    met = np.rint(found.reshape(-1, types)).astype(np.int64)
     neurons = np.flatnonzero(met.any(1))
     return neurons, met[neurons]
 
 
-def _dense(projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array) -> Array:
+def _dense(
+    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: Extents, held: Array
+) -> Array:
     channels, rows, columns = (slice(*extent) for extent in block)
-    own = bits.reshape(-1, *target[1:], target[0])[:, rows, columns, channels]
-    return own.reshape(len(bits), -1) @ held.reshape(-1)
+    own = bits.reshape(-1, *target[1:], target[0])[:, rows, columns, channels].reshape(len(bits), -1)
+    return np.stack([one @ held.reshape(-1) for one in _by_type(own, types)], axis=-1)
 
 
 def _one_to_one(
-    projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array
+    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: Extents, held: Array
 ) -> Array:
     channels, rows, columns = (slice(*extent) for extent in block)
-    own = np.zeros((*target[1:], target[0]), np.int64)
+    own = np.zeros((*target[1:], target[0]))
     own[rows, columns, channels] = held
     if source[1:] == target[1:]:
         own = own[..., projection.channel_offset : projection.channel_offset + source[0]]
-    return own.reshape(-1, source[0]) * bits
+    return np.stack([own.reshape(-1, source[0]) * one for one in _by_type(bits, types)], axis=-1)
 
 
-def _window(projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array) -> Array:
-    met = np.zeros((*source[1:], source[0]), np.int64)
+def _window(
+    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: Extents, held: Array
+) -> Array:
+    met = np.zeros((*source[1:], source[0]))
     first = max(block[0][0] - projection.channel_offset, 0)
     last = max(first, min(block[0][1] - projection.channel_offset, source[0]))
     own = slice(first + projection.channel_offset - block[0][0], last + projection.channel_offset - block[0][0])
     for _, y, x, rows, columns in _places(projection, source, block):
-        met[y, x, first:last] += held[rows, columns, own] * bits[first:last]
-    return met
+        met[y, x, first:last] += held[rows, columns, own]
+    return np.stack([met * one for one in _by_type(bits, types)], axis=-1)
 
 
-def _conv2d(projection: Projection, bits: Array, source: Image, target: Image, block: Extents, held: Array) -> Array:
-    met = np.zeros((*source[1:], source[0]), np.int64)
+def _conv2d(
+    projection: Projection, bits: Array, types: int, source: Image, target: Image, block: Extents, held: Array
+) -> Array:
+    met = np.zeros((*source[1:], source[0], types))
     inputs, outputs = source[0] // projection.groups, target[0] // projection.groups
     for group in range(block[0][0] // outputs, (block[0][1] - 1) // outputs + 1):
         first, last = max(block[0][0], group * outputs), min(block[0][1], (group + 1) * outputs)
         heard, own = slice(group * inputs, (group + 1) * inputs), slice(first - block[0][0], last - block[0][0])
-        for tap, y, x, rows, columns in _places(projection, source, block):
-            met[y, x, heard] += held[rows, columns, own] @ bits[(*tap, slice(None), slice(first, last))].T
+        for (ky, kx), y, x, rows, columns in _places(projection, source, block):
+            for type, one in enumerate(_by_type(bits[ky, kx, :, first:last], types)):
+                met[y, x, heard, type] += held[rows, columns, own] @ one.T
     return met
 
 
 _COUNTS = {"dense": _dense, "one_to_one": _one_to_one, "window": _window, "conv2d": _conv2d}
-"""kind of projection -> how many bits each source neuron meets, channels last; bits: 0 and 1."""
+"""kind of projection -> how many bits of each type each source neuron meets, channels last, `[..., types]`."""
+
+
+def _by_type(bits: Array, types: int) -> list[Array]:
+    """Where the bit of each type is set, f64 0 and 1."""
+    return [(bits >> type & 1).astype(np.float64) for type in range(types)]
 
 
 def _places(
