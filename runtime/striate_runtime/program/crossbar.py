@@ -42,9 +42,9 @@ def bits_met(
     held = np.ones(target) if copies is None else copies.astype(np.float64)  # whole numbers, far below 2^53
     held = held[tuple(slice(*extent) for extent in block)].transpose(1, 2, 0)  # [y, x, c]
     found = _COUNTS[projection.kind](projection, bits, types, source, target, block, held)
-    met = np.rint(found.reshape(-1, types)).astype(np.int64)
-    neurons = np.flatnonzero(met.any(1))
-    return neurons, met[neurons]
+    found = found.reshape(types, -1)
+    neurons = np.flatnonzero(found.any(0))
+    return neurons, np.rint(found[:, neurons].T).astype(np.int64)
 
 
 def _dense(
@@ -52,7 +52,7 @@ def _dense(
 ) -> Array:
     channels, rows, columns = (slice(*extent) for extent in block)
     own = bits.reshape(-1, *target[1:], target[0])[:, rows, columns, channels].reshape(len(bits), -1)
-    return np.stack([one @ held.reshape(-1) for one in _by_type(own, types)], axis=-1)
+    return np.stack([one @ held.reshape(-1) for one in _by_type(own, types)])
 
 
 def _one_to_one(
@@ -63,7 +63,7 @@ def _one_to_one(
     own[rows, columns, channels] = held
     if source[1:] == target[1:]:
         own = own[..., projection.channel_offset : projection.channel_offset + source[0]]
-    return np.stack([own.reshape(-1, source[0]) * one for one in _by_type(bits, types)], axis=-1)
+    return np.stack([own.reshape(-1, source[0]) * one for one in _by_type(bits, types)])
 
 
 def _window(
@@ -75,25 +75,25 @@ def _window(
     own = slice(first + projection.channel_offset - block[0][0], last + projection.channel_offset - block[0][0])
     for _, y, x, rows, columns in _places(projection, source, block):
         met[y, x, first:last] += held[rows, columns, own]
-    return np.stack([met * one for one in _by_type(bits, types)], axis=-1)
+    return np.stack([met * one for one in _by_type(bits, types)])
 
 
 def _conv2d(
     projection: Projection, bits: Array, types: int, source: Image, target: Image, block: Extents, held: Array
 ) -> Array:
-    met = np.zeros((*source[1:], source[0], types))
+    met = np.zeros((types, *source[1:], source[0]))
     inputs, outputs = source[0] // projection.groups, target[0] // projection.groups
     for group in range(block[0][0] // outputs, (block[0][1] - 1) // outputs + 1):
         first, last = max(block[0][0], group * outputs), min(block[0][1], (group + 1) * outputs)
         heard, own = slice(group * inputs, (group + 1) * inputs), slice(first - block[0][0], last - block[0][0])
         for (ky, kx), y, x, rows, columns in _places(projection, source, block):
             for type, one in enumerate(_by_type(bits[ky, kx, :, first:last], types)):
-                met[y, x, heard, type] += held[rows, columns, own] @ one.T
+                met[type, y, x, heard] += held[rows, columns, own] @ one.T
     return met
 
 
 _COUNTS = {"dense": _dense, "one_to_one": _one_to_one, "window": _window, "conv2d": _conv2d}
-"""kind of projection -> how many bits of each type each source neuron meets, channels last, `[..., types]`."""
+"""kind of projection -> how many bits of each type each source neuron meets, channels last, `[types, ...]`."""
 
 
 def _by_type(bits: Array, types: int) -> list[Array]:

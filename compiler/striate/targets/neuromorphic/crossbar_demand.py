@@ -40,7 +40,7 @@ class CrossbarDemand(Demand):
         }
         row, word = (neurons or 0) * (chip.crossbar.synapse_bits.value or 1), chip.limits.synapse_word_bits.value
         self.words_of_a_row = -(-row // (word or row or 1))
-        self._fed: dict[tuple[str, tuple[Block, ...]], Array] = {}
+        self._fed: dict[str, tuple[list[Block], Array]] = {}
 
     def of(self, population: Population, block: Block, senders: Blocks | None = None) -> dict[str, int]:
         """All but what its copies take, by resource; neurons alone where there are too many of them already."""
@@ -76,7 +76,7 @@ class CrossbarDemand(Demand):
             if self.encoding.populations[projection.target].counted_by_host:
                 total += 1
             else:
-                total += self.axons_fed(projection, tuple(consumers.get(projection.target, ())))
+                total += self._fed_by(projection, consumers.get(projection.target, []))
         return total
 
     def single_neurons(self, population: Population) -> Iterator[Block]:
@@ -96,17 +96,21 @@ class CrossbarDemand(Demand):
         fit = [f"{most // number:,} with {kind}" for number, kind in _KINDS.items() if number <= types]
         return f"{come_in}; {' and '.join(fit)} always fit, and groups of channels let fewer come in"
 
-    def axons_fed(self, projection: Projection, blocks: tuple[Block, ...]) -> Array:
+    def axons_fed(self, projection: Projection, blocks: list[Block]) -> Array:
         """How many axons of cores with these blocks each source neuron feeds, i64 `[C, H, W]`."""
-        key = projection.name, blocks
-        if key not in self._fed:
-            channels, height, width = self.shapes[projection.source]
-            fed = np.zeros(channels * height * width, np.int64)
-            for block in blocks:
-                neurons, met = self.met(projection, block)
-                fed[neurons] += np.count_nonzero(met, axis=1)
-            self._fed[key] = fed.reshape(height, width, channels).transpose(2, 0, 1)
-        return self._fed[key]
+        channels, height, width = self.shapes[projection.source]
+        fed = np.zeros(channels * height * width, np.int64)
+        for block in blocks:
+            neurons, met = self.met(projection, block)
+            fed[neurons] += np.count_nonzero(met, axis=1)
+        return fed.reshape(height, width, channels).transpose(2, 0, 1)
+
+    def _fed_by(self, projection: Projection, blocks: list[Block]) -> Array:
+        """The same, kept for as long as the target is cut like that."""
+        known = self._fed.get(projection.name)
+        if known is None or known[0] is not blocks:
+            known = self._fed[projection.name] = blocks, self.axons_fed(projection, blocks)
+        return known[1]
 
     def _types(self, projection: Projection) -> int:
         strengths = self.encoding.populations[projection.target].strengths

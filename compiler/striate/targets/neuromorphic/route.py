@@ -27,7 +27,7 @@ def messages_between(demand: Demand, blocks: Blocks, activity: Activity) -> Arra
             events = activity.of(source, demand.shapes[source])
             for there, piece in enumerate(pieces, first[target]):
                 if isinstance(demand, CrossbarDemand):
-                    sent = events * demand.axons_fed(projection, (piece,))
+                    sent = events * demand.axons_fed(projection, [piece])
                     for here, sender in enumerate(blocks.get(source, []), first.get(source, 0)):
                         within = sender.channels, sender.rows, sender.columns
                         messages[here, there] += int(sent[tuple(slice(*each) for each in within)].sum())
