@@ -126,3 +126,29 @@ def test_the_chip_answers_as_the_integer_network_bit_for_bit(frames: Path, machi
     truth = interpret(compilation.quantized, few)["scores"]
     with open_device(lower(compilation, parse_machine(machine))) as device:
         assert np.array_equal(device.run(few)["scores"], truth)
+
+
+def test_weights_of_4_bits_run_on_crossbars_as_they_are() -> None:
+    rng = np.random.default_rng(0)
+    events = {"events": (rng.random((2, STEPS, 2, 34, 34)) < 0.03).astype(np.float32)}
+    compilation = read(NMNIST / "truenorth.striate", calibration=events)
+    program = lower(compilation, parse_machine("truenorth"))
+    with open_device(program) as device:
+        outputs, took = device.profile(events)
+    assert took.valid, took.problems
+    assert np.array_equal(outputs["counts"], interpret(compilation.quantized, events)["counts"])
+    assert outputs["counts"].any()
+    assert all(program.arrays[f"{layer}.strengths"].shape[1] == 4 for layer in ("conv1", "conv2", "conv3", "conv4"))
+
+
+@needs_recordings
+def test_held_out_recordings_are_told_apart_on_crossbars_bit_for_bit(frames: Path) -> None:
+    compilation = read(NMNIST / "truenorth.striate", calibration=frames / "nmnist_calibration.npz")
+    arrays = load_arrays(frames / "nmnist_test.npz", compilation.graph.inputs, compilation.graph.dt_s)
+    labels = load_labels(frames / "nmnist_test.npz", 200)
+    assert labels is not None
+    with open_device(lower(compilation, parse_machine("truenorth"))) as device:
+        counts = device.run(arrays)["counts"]
+    assert np.count_nonzero(counts.argmax(1) == labels) >= 186, "README.md states 187"
+    few = {name: array[:10] for name, array in arrays.items()}
+    assert np.array_equal(counts[:10], interpret(compilation.quantized, few)["counts"])
