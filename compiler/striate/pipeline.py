@@ -194,7 +194,7 @@ def lower(
 
     target, hardware, options = find(machine)
     target.admit(hardware, machine.span)
-    graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
+    graph = compilation.quantized if target.computes_in_integers(options, hardware) else compilation.optimised
     return target.compile(
         Request(
             graph,

@@ -148,7 +148,7 @@ def _result(
     from striate_runtime.compare import Result, accuracy, agreement
     from striate_runtime.device import SteppedDevice
 
-    target, _, options = find(machine)
+    target, hardware, options = find(machine)
     streams = target.takes_streams(options)
     program = lower(compilation, machine, progress=progress)
     at_steps: dict[int, float] = {}
@@ -161,7 +161,7 @@ def _result(
             snapshots = device.run_at_steps(inputs, steps) if steps else {}
             at_steps = {n: accuracy(next(iter(o.values())), labels) for n, o in snapshots.items()}
     exact = None
-    if target.computes_in_integers(options):
+    if target.computes_in_integers(options, hardware):
         truth = interpret(compilation.quantized, frames_of(inputs) if streams else inputs)
         exact = all(np.array_equal(outputs[name], truth[name]) for name in truth)
     score = None if labels is None else accuracy(next(iter(outputs.values())), labels)

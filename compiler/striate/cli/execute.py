@@ -170,8 +170,8 @@ def _metrics(
         raise CompileError(Diagnostic("bad-machine", message, help="give the .striate file"))
     compilation = read(model, weights=weights, calibration=calibration)
     machine, *_ = machines(compilation, [on] if on else None, default=("gpu",))
-    target, _, options = find(machine)
-    return metrics_of_graph(compilation, target.computes_in_integers(options), inputs)
+    target, hardware, options = find(machine)
+    return metrics_of_graph(compilation, target.computes_in_integers(options, hardware), inputs)
 
 
 def prepare(

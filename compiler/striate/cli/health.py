@@ -36,8 +36,8 @@ def health_of(compilation: Compilation, machine: Machine, progress: Progress) ->
     from striate.pipeline import lower
     from striate.targets import find
 
-    target, _, options = find(machine)
-    if target.name != "neuromorphic" and not target.computes_in_integers(options):
+    target, hardware, options = find(machine)
+    if target.name != "neuromorphic" and not target.computes_in_integers(options, hardware):
         message = f"'{machine}' computes in floats, as the network does: there is no health to tell"
         raise CompileError(Diagnostic("bad-machine", message, machine.span))
     inputs = {name: array[:SAMPLES] for name, array in compilation.calibration.items()}

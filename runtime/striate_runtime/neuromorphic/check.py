@@ -20,13 +20,17 @@ LARGEST = (1 << 31) - 1
 
 _KINDS = {
     "graded": ("input", "graded", "readout"),
-    "rate": ("input", "integrate_and_fire", "readout"),
-    "native": ("input", "cuba_lif", "sigma_delta", "readout"),
+    "rate": ("input", "integrate_and_fire", "event_driven", "readout"),
+    "native": ("input", "cuba_lif", "event_driven", "sigma_delta", "readout"),
     "delta": ("input", "sigma_delta", "readout"),
 }
 """coding -> the kinds of population that it has."""
 
-_READS = {"cuba_lif": ("potential", "current", "spike_count", "spikes"), "sigma_delta": ("potential", "current")}
+_READS = {
+    "cuba_lif": ("potential", "current", "spike_count", "spikes"),
+    "sigma_delta": ("potential", "current"),
+    "event_driven": ("spike_count",),
+}
 """kind of population -> what can be read of one."""
 
 
@@ -47,6 +51,8 @@ class Network:
         self.native = self.body.coding == "native"
         self.timed = self.body.coding in ("native", "delta")
         """Whether a port gives something else in every step."""
+        self.by_event = any(population.kind == "event_driven" for population in self.body.populations)
+        """Whether it runs without steps: event by event."""
         self._check_names(program)
         for population in self.body.populations:
             self._check_population(population)
@@ -107,7 +113,7 @@ class Network:
 
     def payloads(self, population: Population) -> tuple[int, int]:
         """The least and the largest number that an event from this population carries."""
-        if self.rate or population.kind == "cuba_lif":
+        if self.rate or population.kind in ("cuba_lif", "event_driven"):
             return 0, 1
         if population.kind == "input":
             ports = [port for port, name in self.body.inputs.items() if name == population.name]
@@ -154,8 +160,8 @@ class Network:
             self.check(port in body.outputs, "read_at and series", f"name '{port}', which is no output")
         whenever = not (body.read_at or body.series)
         self.check(self.timed or whenever, "read_at and series", "belong to the codings native and delta")
-        only_native = not body.reads and body.sum_bits is None and not body.even_mixed_weights
-        self.check(self.native or only_native, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
+        loihis = body.sum_bits is not None or body.even_mixed_weights or (bool(body.reads) and not self.by_event)
+        self.check(self.native or not loihis, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
         injected = {p.name for p in body.populations if p.kind == "input"}
         self.check(injected == set(body.inputs.values()), "inputs", f"feed {sorted(body.inputs.values())}")
 
@@ -168,7 +174,8 @@ class Network:
         if coding == "graded":
             in_time = 0 <= population.fires_at < self.body.steps
             self.check(in_time, place, f"fires at step {population.fires_at} of {self.body.steps}")
-        own = population.reset == "zero" and population.refractory == 0 and population.fires
+        own = population.reset == "zero" or population.kind == "event_driven"
+        own = own and population.refractory == 0 and population.fires
         self.check(
             population.kind == "cuba_lif" or own, place, "has a reset, a rest or a silence that only a cuba_lif has"
         )
@@ -191,9 +198,9 @@ class Network:
             self.check(0 <= bits <= 30, place, f"shifts its payload by {bits} bits, and 0 to 30 are possible")
             ordered = least <= population.low <= population.high <= most
             self.check(ordered, place, f"{population.low}..{population.high} are no limits within {least}..{most}")
-        if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
+        if population.kind in ("integrate_and_fire", "event_driven") or (self.rate and population.kind == "input"):
             self.check(population.threshold is not None, place, "has no threshold")
-        if population.kind in ("integrate_and_fire", "input", "sigma_delta"):
+        if population.kind in ("integrate_and_fire", "event_driven", "input", "sigma_delta"):
             positive = bool((self.channels_of(population.threshold, population, 1) >= 1).all())
             self.check(positive, place, "a threshold must be at least 1")
 
@@ -203,7 +210,8 @@ class Network:
             self.check(name in self.populations, place, f"names population '{name}', which is not there")
         source, target = self.populations[projection.source], self.populations[projection.target]
         self.check(target.kind != "input", place, "leads to an input")
-        self.check(projection.delay >= 1, place, f"has a delay of {projection.delay} steps; the least is 1")
+        least = 0 if target.kind == "event_driven" else 1
+        self.check(projection.delay >= least, place, f"has a delay of {projection.delay} steps; the least is {least}")
         positive = min(*projection.stride, *projection.dilation, *projection.kernel, projection.groups) >= 1
         self.check(positive, place, "a stride, dilation, kernel or number of groups is not positive")
         if self.body.coding == "graded":

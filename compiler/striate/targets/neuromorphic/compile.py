@@ -9,12 +9,14 @@ from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
 from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
+from striate.targets.neuromorphic.event_native import EventNative
+from striate.targets.neuromorphic.event_rate import EventRate
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import as_program, spans_of, write_program
 from striate.targets.neuromorphic.native import Native
 from striate.targets.neuromorphic.one_layer import assign_layers
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
-from striate.targets.neuromorphic.refuse import NOT_RUN, holds_one_layer, refuses
+from striate.targets.neuromorphic.refuse import holds_one_layer, refuses
 from striate.targets.neuromorphic.sum_pools import fold_average_pools
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
@@ -55,7 +57,7 @@ def compile_for_neuromorphic(
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
     program takes as many more as the network is deep. `delta` takes the quantized graph and streams of `steps` frames,
     and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
-    of `steps` steps. `slabs` is how columns are cut, `chips` how many chips of the board may be used (0: all), `pin`
+    of `steps` steps. Chips without steps take the float graph, under `rate` or `native`. `slabs` is how columns are cut, `chips` how many chips of the board may be used (0: all), `pin`
     which layers stand where, written at `span`; `seed` orders the placement's swaps, which go by the traffic on
     `calibration` data where there are any.
     Raises CompileError: cannot-lower, does-not-fit, bad-machine.
@@ -91,19 +93,22 @@ def _one_layer_a_core(
     pin: str,
     span: Span | None,
 ) -> Program:
-    """A program that says which core holds which layer; nothing runs it yet."""
-    if coding != "rate":
+    """A program for a chip whose cores hold a layer each, and that has no steps."""
+    if coding in ("graded", "delta"):
         message = f"{chip.title} has no time step, and the coding '{coding}' sends at one"
         raise CompileError(Diagnostic("cannot-lower", message, span, help="use coding=rate"))
     if pin:
         message = f"the cores of {chip.title} differ, and layers stand where they fit; 'pin' is for cores alike"
         raise CompileError(Diagnostic("bad-machine", message, span))
-    assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
     folded = graph.copy()
     pools = fold_average_pools(folded)
-    encoded = Rate(folded, chip, steps, calibration, percentile).run()
+    if coding == "native":
+        encoded = EventNative(folded, chip, steps).run()
+    else:
+        assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
+        encoded = EventRate(folded, chip, steps, calibration, percentile).run()
     cores = assign_layers(encoded.encoding, pools, chip, spans_of(folded))
-    return as_program(folded, encoded, chip, machine, cores, (NOT_RUN.format(title=chip.title),))
+    return as_program(folded, encoded, chip, machine, cores, ())
 
 
 def _check_payload(chip: Chip, coding: Coding) -> None:
@@ -129,7 +134,7 @@ def _compile(request: Request) -> Program:
         steps=_frames(request) if coding == "delta" else steps,
         hardware=request.hardware,
         machine=str(machine),
-        calibration=request.calibration() if coding in ("graded", "rate", "native") else None,
+        calibration=_calibration(request, coding),
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
         slabs=cast(Slabs, str(request.options["slabs"])),
@@ -138,6 +143,13 @@ def _compile(request: Request) -> Program:
         pin=str(request.options["pin"]),
         span=machine.span,
     )
+
+
+def _calibration(request: Request, coding: Coding) -> Mapping[str, Array] | None:
+    """The sample inputs, where the coding has a use for them."""
+    if coding == "delta" or (coding == "native" and _by_event(request.hardware)):
+        return None
+    return request.calibration()
 
 
 _EXACT = {"graded": ", which is exact, in as many steps as the network is deep"}
@@ -156,8 +168,9 @@ def _frames(request: Request) -> int:
 def _coding(request: Request) -> Coding:
     """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
     asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
+    without = "rate" if _by_event(request.hardware) else "graded"
     if asked == "auto":
-        return "native" if over_time else "graded"
+        return "native" if over_time else without
     if over_time != (asked == "native"):
         message, help = (
             (
@@ -167,11 +180,15 @@ def _coding(request: Request) -> Coding:
             if over_time
             else (
                 f"'{request.graph.name}' has no time, and coding=native is for a network's own neurons",
-                "use coding=graded",
+                f"use coding={without}",
             )
         )
         raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))
     return cast(Coding, asked)
+
+
+def _by_event(hardware: Hardware) -> bool:
+    return isinstance(hardware, Chip) and holds_one_layer(hardware)
 
 
 TARGET = Target(
@@ -181,13 +198,14 @@ TARGET = Target(
             "coding",
             "auto",
             ("auto", "graded", "rate", "delta", "native"),
-            "how a number travels as events (auto: native for networks with time, graded for others)",
+            "how a number travels as events (auto: native for networks with time; for others graded, or rate on a chip"
+            " without steps)",
         ),
         Option(
             "steps",
             64,
             (1, 65536),
-            "rate: how many time steps an input is shown; native, delta: how many steps, or frames, a sample has (the"
+            "rate: how many time steps (or ticks) an input is shown; native, delta: how many steps, or frames, a sample has (the"
             " data's where left out)",
         ),
         Option("threshold", 0, (0, 255), "delta: the smallest change of an 8-bit activation that is sent (0: any)"),
@@ -207,7 +225,7 @@ TARGET = Target(
         Option("pin", "", (), 'the cores that layers stand on, as in "conv1: 0-3; fc1: 7 9"'),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),
-    computes_in_integers=lambda options: options["coding"] != "rate",
+    computes_in_integers=lambda options, hardware: options["coding"] != "rate" and not _by_event(hardware),
     takes_streams=lambda options: options["coding"] == "delta",
     compile=_compile,
     refuses=refuses,

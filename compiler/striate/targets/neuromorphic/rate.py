@@ -74,6 +74,7 @@ class Rate:
         self.ranges: dict[str, Range] = ranges(graph, samples, percentile if percentile < 100 else None)
         self.encoding = Encoding()
         self.full_scale: dict[str, float] = {}
+        self._neurons: dict[str, object] = {"kind": "integrate_and_fire"}
         self.inputs: dict[str, Given] = {}
         self.fed: dict[str, Rates] = {}
         self.outputs: dict[str, str] = {}
@@ -208,7 +209,7 @@ class Rate:
         arrays = {"threshold": balanced.threshold, "initial": balanced.threshold // 2}
         stored = {role: self.encoding.store(f"{name}.{role}", a.astype(np.int32)) for role, a in arrays.items()}
         self.full_scale[name] = full_scale
-        self._install(name, total, balanced, {"kind": "integrate_and_fire", "full_scale": full_scale, **stored})
+        self._install(name, total, balanced, {**self._neurons, "full_scale": full_scale, **stored})
         return Rates(self.encoding.neurons(name, total.shape))
 
     def _replant(self, node: Node, neurons: Array) -> Array:
@@ -218,12 +219,17 @@ class Rate:
 
     def _balanced(self, total: Sum, full_scale: float, steps_of_bias: int) -> Balanced:
         """A sum in the chip's integers, one spike of each source standing for its full scale."""
-        per_spike: list[Synapses] = []
+        channels = image_of(total.shape)[0]
+        return balance(self._per_spike(total), total.bias, full_scale, steps_of_bias, self.chip, channels)
+
+    def _per_spike(self, total: Sum) -> list[Synapses]:
+        """A sum's synapses, whose weights are what a spike of the source adds."""
+        found: list[Synapses] = []
         for each in total.synapses:
             assert each.weights is not None, "in the coding 'rate' every synapse has a weight"
             worth = self.full_scale[each.source]
-            per_spike.append(replace(each, weights=each.weights.astype(np.float64) * worth))
-        return balance(per_spike, total.bias, full_scale, steps_of_bias, self.chip, image_of(total.shape)[0])
+            found.append(replace(each, weights=each.weights.astype(np.float64) * worth))
+        return found
 
     def _install(self, name: str, total: Sum, balanced: Balanced, fields: Mapping[str, object]) -> None:
         """Add the population and its projections, delayed so that all ways to it are equally long."""
