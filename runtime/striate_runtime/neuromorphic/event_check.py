@@ -19,7 +19,7 @@ def check_event_driven(network: Network, outputs: Iterable[Port], chip: Chip) ->
     for population in network.body.populations:
         if population.kind not in ("input", "event_driven"):
             raise DeviceError(
-                f"'{chip.name}' has no steps, and layer '{population.layer}' is '{population.kind}', which works in steps"
+                f"'{chip.name}' has no steps, and layer '{population.layer}' is '{population.kind}', which needs them"
             )
         into = [projection for projection in network.body.projections if projection.target == population.name]
         if len(into) != (population.kind != "input"):

@@ -13,16 +13,16 @@ import numpy.typing as npt
 
 from striate_runtime.device import DeviceError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip
-from striate_runtime.neuromorphic.event_check import check_event_driven
-from striate_runtime.neuromorphic.event_counts import mapping_of, totals_of
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import Counts
+from striate_runtime.neuromorphic.event_check import check_event_driven
+from striate_runtime.neuromorphic.event_counts import mapping_of, totals_of
 from striate_runtime.neuromorphic.event_tables import EventState, EventTables, new_state, place
 from striate_runtime.neuromorphic.given import given_numbers
 from striate_runtime.neuromorphic.levels import check_level
+from striate_runtime.neuromorphic.reading import DTYPES
 from striate_runtime.neuromorphic.report import Reporter, Run
 from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
-from striate_runtime.neuromorphic.reading import DTYPES
 from striate_runtime.neuromorphic.tracing import image_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Port, Program

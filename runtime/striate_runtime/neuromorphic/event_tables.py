@@ -1,13 +1,14 @@
 """The tables of a network that runs event by event: where each event goes, along which runs of neurons and weights.
 
-Neurons are numbered channels last, so that what an event meets along one row of its target is one run of neurons. Weights
-lie in the same order: for each channel of the source and row of the kernel, the columns of each phase of the stride, from
-the last to the first, with all channels of the target. A dense projection is a convolution whose kernel is its image.
+Neurons are numbered channels last, so that what an event meets along one row of its target is one run of neurons.
+Weights lie in the same order: for each channel of the source and row of the kernel, the columns of each phase of the
+stride, from the last to the first, with all channels of the target. A dense projection is a convolution whose kernel is
+its image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,16 +39,16 @@ class Layers(NamedTuple):
     weight: I64
     stride: I64
     reach: I64
-    threshold: I32
-    low: I32
-    zero: I32
+    threshold: I64
+    low: I64
+    zero: I64
     """1 where a spike leaves a potential of 0, 0 where it takes the threshold off."""
-    biased: I32
+    biased: I64
     """1 where any channel has a bias."""
 
 
 class EventTables(NamedTuple):
-    """The network. `row_first` says which of `row_target` and `row_weight` a row's events go along: [first, last + 1)."""
+    """The network. A row's events go along `row_target` and `row_weight` from its `row_first` to the next one's."""
 
     layers: Layers
     row_first: I32
@@ -95,16 +96,18 @@ def place(network: Network) -> Placed:
     into = {projection.target: projection for projection in network.body.projections}
     index = {population.name: p for p, population in enumerate(order)}
     first = np.cumsum([0, *(neurons(population) for population in order)])
-    columns: dict[str, list[int]] = {name: [] for name in Layers._fields}
-    parts: dict[str, list[Array]] = {name: [] for name in EventTables._fields if name != "layers"}
-    pairs = rows = width = weights = 0
+    layers: list[list[int]] = []
+    laid: list[_Laid] = []
+    bias: list[Array] = []
+    initial: list[Array] = []
     operations: dict[str, Array] = {}
+    rows = pairs = columns = weights = 0
     for p, population in enumerate(order):
-        channels, height, _ = population.shape
-        projection = into.get(population.name)
-        laid = None if projection is None else _lay(network, projection)
-        bias = np.tile(network.channels_of(population.bias, population, 0), neurons(population) // channels)
-        initial = network.channels_of(population.initial, population, 0)
+        channels, projection = population.shape[0], into.get(population.name)
+        biases, start = (network.channels_of(name, population, 0) for name in (population.bias, population.initial))
+        bias.append(np.tile(biases, neurons(population) // channels))
+        initial.append(np.tile(start, neurons(population) // channels))
+        one = None if projection is None else _lay(network, projection)
         entry = {
             "source": -1 if projection is None else index[projection.source],
             "neuron": int(first[p]),
@@ -112,33 +115,33 @@ def place(network: Network) -> Placed:
             "channels": channels,
             "columns": population.shape[2],
             "row": rows,
-            "column": width,
+            "column": columns,
             "weight": weights,
-            "stride": 0 if laid is None else laid.stride,
-            "reach": 0 if laid is None else laid.reach,
+            "stride": 0 if one is None else one.stride,
+            "reach": 0 if one is None else one.reach,
             "threshold": int(network.channels_of(population.threshold, population, 1)[0]),
             "low": population.low,
-            "zero": int(population.reset == "zero" and population.kind == "event_driven"),
-            "biased": int(bias.any()),
+            "zero": int(population.reset == "zero"),
+            "biased": int(biases.any()),
         }
-        for name, value in entry.items():
-            columns[name].append(value)
-        parts["bias"].append(bias)
-        parts["initial"].append(np.tile(initial, neurons(population) // channels))
-        if laid is None:
-            continue
-        operations[population.name] = laid.operations
-        parts["row_first"].append(pairs + laid.row_first)
-        for name in ("row_target", "row_weight", "column_target", "column_weight", "column_length", "weights"):
-            parts[name].append(getattr(laid, name))
-        pairs, rows = pairs + len(laid.row_target), rows + len(laid.row_first)
-        width, weights = width + len(laid.column_target), weights + len(laid.weights)
-    types = {name: np.int8 if name == "weights" else np.int32 for name in parts}
-    narrow = ("threshold", "low", "zero", "biased")
-    layers = Layers(
-        **{name: np.array(values, np.int32 if name in narrow else np.int64) for name, values in columns.items()}
+        layers.append([entry[name] for name in Layers._fields])
+        if one is not None:
+            laid.append(replace(one, row_first=pairs + one.row_first))
+            operations[population.name] = one.operations
+            rows, pairs = rows + len(one.row_first), pairs + len(one.row_target)
+            columns, weights = columns + len(one.column_target), weights + len(one.weights)
+    tables = EventTables(
+        layers=Layers(*np.array(layers, np.int64).T.copy()),
+        row_first=concatenated([one.row_first for one in laid], np.int32),
+        row_target=concatenated([one.row_target for one in laid], np.int32),
+        row_weight=concatenated([one.row_weight for one in laid], np.int32),
+        column_target=concatenated([one.column_target for one in laid], np.int32),
+        column_weight=concatenated([one.column_weight for one in laid], np.int32),
+        column_length=concatenated([one.column_length for one in laid], np.int32),
+        weights=concatenated([one.weights for one in laid], np.int8),
+        bias=concatenated(bias, np.int32),
+        initial=concatenated(initial, np.int32),
     )
-    tables = EventTables(layers, **{name: concatenated(arrays, types[name]) for name, arrays in parts.items()})
     return Placed(tables, order, operations)
 
 
@@ -175,7 +178,7 @@ def _lay(network: Network, projection: Projection) -> _Laid:
     source, target = (network.populations[name].shape for name in (projection.source, projection.target))
     weights, (sy, sx), left, top = network.weights_of(projection), projection.stride, 0, 0
     if projection.kind == "dense":
-        weights, target = weights.reshape(*source[1:], source[0], -1), (neurons_of(target), 1, 1)
+        weights, target = weights.reshape(*source[1:], source[0], -1), (target[0] * target[1] * target[2], 1, 1)
     else:
         left, _, top, _ = projection.padding
     (kh, kw, _, outputs), (_, height, width) = weights.shape, source
@@ -189,8 +192,7 @@ def _lay(network: Network, projection: Projection) -> _Laid:
     last = kw - 1 - x_lands[:, ::-1].argmax(axis=1)  # of each column: the kernel's last column that lands
     lands = x_lands.sum(axis=1)
     by_tap = np.count_nonzero(weights, axis=3)
-    by_row = np.tensordot(y_lands.astype(np.int64), by_tap, axes=1)  # [y, kx, c]
-    operations = np.einsum("ykc,xk->yxc", by_row, x_lands.astype(np.int64))
+    operations = np.einsum("yj,jkc,xk->yxc", y_lands.astype(np.int64), by_tap, x_lands.astype(np.int64), optimize=True)
     most = int(y_lands.sum(axis=1).max(initial=0) * lands.max(initial=0)) * outputs
     return _Laid(
         row_first=np.concatenate([[0], np.cumsum(y_lands.sum(axis=1))]),
@@ -210,11 +212,6 @@ def _landing(position: Array, kernel: int, stride: int, before: int, extent: int
     """Through which taps an event at each position reaches a target, `[position, tap]`, and which."""
     lands, where = reached(position, np.arange(kernel), stride, 1, before)
     return lands & (where >= 0) & (where < extent), where
-
-
-def neurons_of(shape: tuple[int, int, int]) -> int:
-    """How many neurons a population of that shape has."""
-    return shape[0] * shape[1] * shape[2]
 
 
 def _ordered(network: Network) -> tuple[Population, ...]:

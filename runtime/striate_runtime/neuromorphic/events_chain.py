@@ -17,8 +17,8 @@ _jit = njit(**OPTIONS)
 def run_samples(given, tables, state, rate, ticks, largest, taken, read, held, counts, potentials, fired, late):
     """Run samples from rest; how many were run before an event found no room in a queue, and which population's.
 
-    given: i32 `[samples (x ticks), input neurons]`, a row per tick unless `rate`. After each tick of `taken`: the spikes
-    so far of the neurons `read` into counts `[samples, taken, read]`, and the potentials of those `held`. What all
+    given: i32 `[samples (x ticks), input neurons]`, a row per tick unless `rate`. After each tick of `taken`, the
+    spikes so far of the neurons `read` go into counts `[samples, taken, read]`, and potentials of those `held`. What
     neurons sent is added to `fired`, what exceeded `largest` to late `[populations, 2]`: how often, and at which event.
     """
     for n in range(len(counts)):
@@ -98,7 +98,7 @@ def _deliver(tables, state, p, largest):
     channels, columns = layers.channels[source], layers.columns[source]
     first, weight, stride = layers.neuron[p], layers.weight[p], layers.stride[p]
     row, column, reach = layers.row[p], layers.column[p], layers.reach[p]
-    threshold, low = layers.threshold[p], layers.low[p]
+    threshold, low = np.int32(layers.threshold[p]), np.int32(layers.low[p])
     position, end = state.start[p], state.start[p + 1]
     queue = state.start[source]
     for e in range(state.length[source]):
@@ -148,7 +148,7 @@ def _fire(tables, state, p, target, at, length, position, largest):
 def _leak(tables, state, p, largest):
     """Add population p's biases, once; True where an event found no room."""
     layers = tables.layers
-    first, threshold, low = layers.neuron[p], layers.threshold[p], layers.low[p]
+    first, threshold, low = layers.neuron[p], layers.threshold[p], np.int32(layers.low[p])
     position, end = state.start[p] + state.length[p], state.start[p + 1]
     if position + layers.neurons[p] > end:
         return True

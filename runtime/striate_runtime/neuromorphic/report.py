@@ -37,10 +37,11 @@ from striate_runtime.neuromorphic.counts import (
     Totals,
 )
 from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
+from striate_runtime.neuromorphic.event_timing import sample_latency
 from striate_runtime.neuromorphic.levels import left_out
-from striate_runtime.neuromorphic.links import Links, link_traffic, links_of
+from striate_runtime.neuromorphic.links import NO_LINKS, Links, link_traffic, links_of
 from striate_runtime.neuromorphic.overload import Late
-from striate_runtime.neuromorphic.timing import event_latency, tick_ns, untimed
+from striate_runtime.neuromorphic.timing import tick_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
 from striate_runtime.report import quantity
@@ -90,7 +91,9 @@ class Reporter:
 
     @cached_property
     def links(self) -> Links:
-        """The links of the mesh that any pair of cores uses."""
+        """The links of the mesh that any pair of cores uses; none where cores are connected directly."""
+        if self.chip.topology.routing == "direct":
+            return NO_LINKS
         return links_of(self.network.body.cores, self.mapping)
 
     @property
@@ -107,7 +110,7 @@ class Reporter:
             level: self._latency(run, level, step_ns) for level, step_ns in {"simple": run.step_ns, **finer}.items()
         }
         latency = list(levels.values())[-1]
-        latency_us = None if chip.time.model == "async_event" else latency.value
+        latency_us = latency.value
         cores, layers = self._core_rows(run.totals), self._layer_rows(run.totals)
         number = max(1, len(cores))
         shares = np.full(len(cores), 1 / number)
@@ -154,7 +157,7 @@ class Reporter:
         """How long a sample takes at a level of timing, and what that leaves out."""
         mapping, chip, samples = self.mapping, self.chip, run.totals.samples
         if chip.time.model == "async_event":
-            return event_latency(len(self.layers), chip)
+            return sample_latency(self.network.body, chip)
         missing = untimed(run.totals.cores.sum(0), chip, mapping.tiles, mapping.chips)
         unknown = f"what has no published time ({', '.join(missing)})"
         without = [*left_out(level, chip, bool(mapping.pair_crossings.any())), *([unknown] if missing else [])]
@@ -249,15 +252,16 @@ def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Proble
         return ()
     numerics = chip.numerics
     bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
-    knob = (
-        "fewer steps, or smaller weights and thresholds"
-        if network.rate
-        else "fewer inputs per neuron, or smaller weights and inputs"
-    )
+    if network.by_event:
+        knob, when = "a higher threshold, or smaller weights", "its event"
+    elif network.rate:
+        knob, when = "fewer steps, or smaller weights and thresholds", "step"
+    else:
+        knob, when = "fewer inputs per neuron, or smaller weights and inputs", "step"
     return tuple(
         Problem(
             f"core {core.index} (layer '{network.populations[core.population].layer}'): {int(times)} sums exceeded the"
-            f" {bits}-bit membrane, first at step {int(first)}",
+            f" {bits}-bit membrane, first at {when} {int(first)}",
             knob,
         )
         for core, (times, first) in zip(network.body.cores, saturation, strict=True)

@@ -156,6 +156,7 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
     it may have fewer than `steps` of them: nothing is sent in the steps after. delta: the same with the numbers scaled
     as under graded, of which an event carries the change.
+    `tick_us` is how long one of `steps` lasts where the network itself says so and the chip does not.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
     Native and delta only: `read_at` says after how many steps a port is read (where it is not named: after all); a port
@@ -184,5 +185,6 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reads: dict[str, Literal["potential", "current", "spike_count", "spikes"]] = {}
     read_at: dict[str, Steps] = {}
     series: tuple[str, ...] = ()
+    tick_us: float | None = None
     sum_bits: Literal[21] | None = None
     even_mixed_weights: bool = False

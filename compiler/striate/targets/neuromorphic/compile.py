@@ -57,9 +57,9 @@ def compile_for_neuromorphic(
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
     program takes as many more as the network is deep. `delta` takes the quantized graph and streams of `steps` frames,
     and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
-    of `steps` steps. Chips without steps take the float graph, under `rate` or `native`. `slabs` is how columns are cut, `chips` how many chips of the board may be used (0: all), `pin`
-    which layers stand where, written at `span`; `seed` orders the placement's swaps, which go by the traffic on
-    `calibration` data where there are any.
+    of `steps` steps. Chips without steps take the float graph, under `rate` or `native`. `slabs` is how columns are
+    cut, `chips` how many chips of the board may be used (0: all), `pin` which layers stand where, written at `span`;
+    `seed` orders the placement's swaps, which go by the traffic on `calibration` data where there are any.
     Raises CompileError: cannot-lower, does-not-fit, bad-machine.
     """
     TARGET.admit(hardware)
@@ -205,8 +205,8 @@ TARGET = Target(
             "steps",
             64,
             (1, 65536),
-            "rate: how many time steps (or ticks) an input is shown; native, delta: how many steps, or frames, a sample has (the"
-            " data's where left out)",
+            "rate: how many time steps (or ticks) an input is shown; native, delta: how many steps, or frames, a sample"
+            " has (the data's where left out)",
         ),
         Option("threshold", 0, (0, 255), "delta: the smallest change of an 8-bit activation that is sent (0: any)"),
         Option(

@@ -1,8 +1,8 @@
 """The coding `native` on a chip without steps: a network's own integrate-and-fire neurons, event by event.
 
 Takes the float graph of a network with time. The events of a step are sent one after the other, and each works its way
-to the end before the next: what the network adds up in a step and then compares, the chip compares after every event. So
-results are near those of the network, and not equal to them. What leaks, rests or waits has no place on such a chip.
+to the end before the next: what the network adds up in a step and then compares, the chip compares after every event.
+So results are near those of the network, and not equal to them. What leaks, rests or waits has no place on such a chip.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MOST_EVENTS = 255
 LEAKS = "its neurons leak a part of their potential, and those of {title} lose a fixed amount at every tick, or nothing"
 STEPPED = "it is about steps, and {title} has none"
 POTENTIAL = "a potential is read, and what {title} sends are spikes"
+POOL = "{title} adds up k x k places side by side on the way to a layer of weights, and this is another pool"
 NOT_HERE = {
     **dict.fromkeys(("lif", "cuba_lif"), LEAKS),
     "leaky_integrator": POTENTIAL,
     "sigma_delta": "it sends how much its value has changed, and an event of {title} carries no number",
     **dict.fromkeys(("delay", "last"), STEPPED),
     "max_pool2d": "whether any of a window fired in a step is a matter of steps, and {title} has none; use avg_pool2d",
-    "avg_pool2d": "its windows are not k x k places side by side with a layer of weights after them, which is what {title} "
-    "adds up on the way",
+    "avg_pool2d": POOL,
     **dict.fromkeys(("add", "sub"), "a core of {title} has one kernel, so that a sum of two layers has no place"),
 }
 """operator -> why it is refused here, beyond what not_yet.py says of `native`."""
@@ -97,6 +97,7 @@ class EventNative:
             self.outputs,
             samples_of=self.steps,
             reads=dict.fromkeys(self.outputs, "spike_count"),
+            tick_us=None if self.graph.dt_s is None else self.graph.dt_s * 1e6,
         )
 
     def _feed(self, port: str) -> Spikes:
@@ -129,14 +130,17 @@ class EventNative:
         assert given is not None, f"the thresholds of '{node.name}' are loaded"
         thresholds = np.broadcast_to(np.asarray(given, np.float64), image[:1])
         balanced = balance_in_one(total.synapses, total.bias, thresholds, self.chip, image[0])
-        arrays = {"threshold": balanced.threshold, "bias": balanced.bias}
-        stored = {
-            role: self.encoding.store(f"{name}.{role}", array.astype(np.int32))
-            for role, array in arrays.items()
-            if array is not None
-        }
-        reset, low = "zero" if operator.reset == "zero" else "subtract", floor_of(self.chip)
-        population = Population(name, node.name, image, "event_driven", low=low, reset=reset, **stored)
+        bias = balanced.bias
+        population = Population(
+            name,
+            node.name,
+            image,
+            "event_driven",
+            low=floor_of(self.chip),
+            threshold=self.encoding.store(f"{name}.threshold", balanced.threshold.astype(np.int32)),
+            bias=None if bias is None else self.encoding.store(f"{name}.bias", bias.astype(np.int32)),
+            reset="zero" if operator.reset == "zero" else "subtract",
+        )
         self.encoding.add(population)
         for each in balanced.synapses:
             connect(self.encoding, each, population, 0)

@@ -43,22 +43,24 @@ class FiringHealth:
 def examine_rates(
     populations: Iterable[Population], steps: int, spikes: Mapping[str, Array], floats: Mapping[str, Array]
 ) -> tuple[FiringHealth, ...]:
-    """Under `rate`. spikes: population -> `[N, steps, C, H, W]`; floats: its activations `[N, *shape]`.
+    """Under `rate`. spikes: population -> how many, `[N, steps, C, H, W]`; floats: its activations `[N, *shape]`.
 
     Populations that the float network has no value for (copies) are left out.
     """
     found: list[FiringHealth] = []
     for population in populations:
-        if population.kind != "integrate_and_fire" or population.name not in floats:
+        if population.kind not in ("integrate_and_fire", "event_driven") or population.name not in floats:
             continue
         worth = population.full_scale
         assert worth is not None, "under the coding 'rate' a layer has a full scale"
-        sent = spikes[population.name][:, population.fires_at :] != 0
-        activations = floats[population.name].reshape(len(sent), *population.shape).astype(np.float64)
-        off = sent.mean(axis=1) - activations / worth
+        spiked = spikes[population.name][:, population.fires_at :]
+        activations = floats[population.name].reshape(len(spiked), *population.shape).astype(np.float64)
+        off = spiked.mean(axis=1) - activations / worth
         clipped = float((activations > worth).mean())
         found.append(
-            _health(population.name, sent, activations != 0, 1, clipped, float(off.mean()), float(abs(off).mean()))
+            _health(
+                population.name, spiked != 0, activations != 0, 1, clipped, float(off.mean()), float(abs(off).mean())
+            )
         )
     return tuple(found)
 
@@ -69,7 +71,8 @@ def examine_spikes(
     """Under `native`. spikes: population -> `[N, T, C, H, W]`; floats: the float neurons' `[N, T, *shape]`."""
     found: list[FiringHealth] = []
     for population in populations:
-        if population.kind != "cuba_lif" or not population.fires or population.name not in floats:
+        fires = population.kind in ("cuba_lif", "event_driven") and population.fires
+        if not fires or population.name not in floats:
             continue
         sent = spikes[population.name] != 0
         wanted = floats[population.name].reshape(sent.shape) != 0
