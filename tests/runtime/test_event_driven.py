@@ -12,7 +12,7 @@ import pytest
 from event_networks import LARGEST, Layer, Network, Oracle, dense_array, draw
 
 from striate_runtime import open_device
-from striate_runtime.device import DeviceError
+from striate_runtime.device import DeviceError, SteppedDevice
 from striate_runtime.hardware import load_hardware
 from striate_runtime.program import Program, ProgramError
 from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
@@ -184,7 +184,8 @@ def test_threads_and_shorter_runs_do_not_change_a_result() -> None:
         assert np.array_equal(one.run(given)["y"], three.run(given)["y"])
         assert one.profile(given)[1].counts == three.profile(given)[1].counts
         spikes = one.trace(given)[f"l{len(net.layers) - 1}@spikes"]
-        at = one.run_at_steps(given, [3, 12])  # pyright: ignore[reportAttributeAccessIssue]
+        assert isinstance(one, SteppedDevice)
+        at = one.run_at_steps(given, [3, 12])
     assert np.array_equal(at[12]["y"], spikes.sum(axis=1))
     assert np.array_equal(at[3]["y"], spikes[:, :3].sum(axis=1)), "counts without a scale are as they are"
 
@@ -211,10 +212,6 @@ def unread(body: NeuromorphicBody) -> NeuromorphicBody:
 def changed(net: Network, change: Callable[[NeuromorphicBody], NeuromorphicBody]) -> Program:
     program = net.program()
     body = change(msgspec.convert(program.body, NeuromorphicBody))
-    return replace_body(program, body)
-
-
-def replace_body(program: Program, body: NeuromorphicBody) -> Program:
     return msgspec.structs.replace(program, body=msgspec.to_builtins(body))
 
 
@@ -230,31 +227,30 @@ def way_of(body: NeuromorphicBody, **fields: Any) -> NeuromorphicBody:
     return msgspec.structs.replace(body, projections=(made, *rest))
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        (
-            lambda body: unread(layer_of(body, kind="readout", threshold=None, reset="zero", low=0)),
-            DeviceError,
-            "has no steps, and layer 'l0' is 'readout', which needs them",
-        ),
-        (lambda body: layer_of(body, low=-40000), ProgramError, "a floor of -40000"),
-        (lambda body: layer_of(body, low=5), ProgramError, "a floor of 5"),
-        (lambda body: layer_of(body, fires_at=1), ProgramError, "fires from a step on"),
-        (lambda body: layer_of(body, refractory=1), ProgramError, "a rest"),
-        (lambda body: way_of(body, dilation=(2, 2)), DeviceError, "without groups, dilation"),
-        (lambda body: way_of(body, delay=1), DeviceError, "delay"),
-        (lambda body: way_of(body, source="l0"), ProgramError, "through a loop"),
-        (
-            lambda body: msgspec.structs.replace(body, projections=body.projections * 2),
-            DeviceError,
-            "2 projections lead",
-        ),
-        (lambda body: msgspec.structs.replace(body, cores=()), ProgramError, "is on 0 cores"),
-        (lambda body: unread(body), ProgramError, "no count of neurons' spikes"),
-    ],
+Change = Callable[[NeuromorphicBody], NeuromorphicBody]
+
+WRONG: tuple[tuple[Change, type[Exception], str], ...] = (
+    (
+        lambda body: unread(layer_of(body, kind="readout", threshold=None, reset="zero", low=0)),
+        DeviceError,
+        "has no steps, and layer 'l0' is 'readout', which needs them",
+    ),
+    (lambda body: layer_of(body, low=-40000), ProgramError, "a floor of -40000"),
+    (lambda body: layer_of(body, low=5), ProgramError, "a floor of 5"),
+    (lambda body: layer_of(body, fires_at=1), ProgramError, "fires from a step on"),
+    (lambda body: layer_of(body, refractory=1), ProgramError, "a rest"),
+    (lambda body: way_of(body, dilation=(2, 2)), DeviceError, "without groups, dilation"),
+    (lambda body: way_of(body, delay=1), DeviceError, "delay"),
+    (lambda body: way_of(body, source="l0"), ProgramError, "through a loop"),
+    (lambda body: msgspec.structs.replace(body, projections=body.projections * 2), DeviceError, "2 projections lead"),
+    (lambda body: msgspec.structs.replace(body, cores=()), ProgramError, "is on 0 cores"),
+    (lambda body: unread(body), ProgramError, "no count of neurons' spikes"),
 )
-def test_what_such_a_chip_cannot_be_is_refused(change: Any, error: type[Exception], message: str) -> None:
+"""What is done to a program's body, and how it is refused."""
+
+
+@pytest.mark.parametrize(("change", "error", "message"), WRONG)
+def test_what_such_a_chip_cannot_be_is_refused(change: Change, error: type[Exception], message: str) -> None:
     net = one_neuron(1, threshold=2)
     with pytest.raises(error, match=message):
         open_device(changed(net, change))

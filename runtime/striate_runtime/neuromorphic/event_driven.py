@@ -95,7 +95,7 @@ class EventDrivenChip:
         samples = len(next(iter(inputs.values())))
         potentials = np.zeros((samples, ticks, len(every)), np.int32)
         counts, _ = self._run(given, list(range(1, ticks + 1)), every, potentials)
-        sent = np.diff(counts, axis=1, prepend=0)
+        sent = np.diff(counts, axis=1, prepend=np.int32(0))
         found = check_inputs(self._program.inputs, inputs)
         for population in self._placed.order:
             first, name = self._first[population.name], population.name

@@ -241,10 +241,18 @@ def _total_counts(run: Run, whole: Rows) -> dict[str, float]:
 
 
 def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
-    """Synapse memory taken on all cores, where the program says how many words that is."""
-    word_bits = chip.limits.synapse_word_bits.value
-    used = [usage.used for core in network.body.cores for usage in core.usage if usage.resource == "synapse_words"]
-    return {"synapses": sum(used) * word_bits // 8} if used and word_bits else {}
+    """Memory taken on all cores, where the program says how many words that is: of synapses, and of planes' neurons."""
+    bits = {
+        "synapse_words": ("synapses", chip.limits.synapse_word_bits.value),
+        "kernel_words": ("synapses", chip.numerics.weight_bits.value),
+        "neuron_words": ("neurons", chip.numerics.membrane_bits.value),
+    }
+    found: dict[str, int] = {}
+    for usage in (usage for core in network.body.cores for usage in core.usage):
+        name, width = bits.get(usage.resource, ("", None))
+        if width:
+            found[name] = found.get(name, 0) + usage.used * width
+    return {name: number // 8 for name, number in found.items()}
 
 
 def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:

@@ -168,14 +168,15 @@ def _frames(request: Request) -> int:
 def _coding(request: Request) -> Coding:
     """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
     asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
-    without = "rate" if _by_event(request.hardware) else "graded"
+    by_event = _by_event(request.hardware)
+    without = "rate" if by_event else "graded"
     if asked == "auto":
         return "native" if over_time else without
     if over_time != (asked == "native"):
         message, help = (
             (
                 f"'{request.graph.name}' runs over time, and coding={asked} shows a network one input",
-                "use coding=native",
+                "use coding=native" + (", for networks of integrate_and_fire neurons" if by_event else ""),
             )
             if over_time
             else (

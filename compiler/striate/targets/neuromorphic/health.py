@@ -53,15 +53,12 @@ def examine_rates(
             continue
         worth = population.full_scale
         assert worth is not None, "under the coding 'rate' a layer has a full scale"
-        spiked = spikes[population.name][:, population.fires_at :]
-        activations = floats[population.name].reshape(len(spiked), *population.shape).astype(np.float64)
-        off = spiked.mean(axis=1) - activations / worth
+        sent = spikes[population.name][:, population.fires_at :]
+        activations = floats[population.name].reshape(len(sent), *population.shape).astype(np.float64)
+        wanted = np.maximum(activations, 0)  # what is below 0 is no rate
+        off = sent.mean(axis=1) - wanted / worth
         clipped = float((activations > worth).mean())
-        found.append(
-            _health(
-                population.name, spiked != 0, activations != 0, 1, clipped, float(off.mean()), float(abs(off).mean())
-            )
-        )
+        found.append(_health(population.name, sent, wanted != 0, 1, clipped, float(off.mean()), float(abs(off).mean())))
     return tuple(found)
 
 
@@ -84,10 +81,10 @@ def examine_spikes(
 
 
 def _health(
-    name: str, sent: Array, active: Array, every: int, clipped: float | None, drift: float, error: float
+    name: str, spikes: Array, active: Array, every: int, clipped: float | None, drift: float, error: float
 ) -> FiringHealth:
-    """sent `[N, T, C, H, W]`, active `[N, C, H, W]`: bools. A neuron can fire once in `every` steps."""
-    channels = sent.shape[2]
+    """spikes: how many, `[N, T, C, H, W]`; active `[N, C, H, W]`: bools. A neuron can fire in one of `every` steps."""
+    sent, channels = spikes != 0, spikes.shape[2]
     fired = np.asarray(sent.any(axis=(0, 1)))
     return FiringHealth(
         name,
@@ -97,7 +94,7 @@ def _health(
         dead_channels=int((~np.reshape(fired, (channels, -1)).any(axis=1)).sum()),
         channels=channels,
         saturated=float((sent.sum(axis=1) * every >= sent.shape[1]).mean()),
-        rate=float(sent.mean()),
+        rate=float(spikes.mean()),
         clipped=clipped,
         drift=drift,
         error=error,
