@@ -36,10 +36,12 @@ def worst_input(network: Network, population: Population) -> int:
     for projection in network.body.projections:
         if projection.target != population.name:
             continue
-        low, high = network.payloads(network.populations[projection.source])
+        source = network.populations[projection.source]
+        low, high = network.payloads(source)
         payload = max(abs(low), abs(high))
-        if network.native and network.populations[projection.source].kind == "sigma_delta":
-            payload = (max(payload, high - low) >> network.populations[projection.source].payload_shift) + 1
+        changes = source.kind == "sigma_delta" or (source.kind == "input" and network.body.coding == "delta")
+        if changes and (network.native or population.kind == "graded"):
+            payload = (max(payload, high - low) >> source.payload_shift) + 1
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
             payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
