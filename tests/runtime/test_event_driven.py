@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -99,6 +100,32 @@ def test_a_neuron_fires_at_its_threshold_and_once_for_an_event() -> None:
         traced = device.trace(events(4))
     assert traced["y"].item() == 4, "one spike for each event, although two thresholds fit in one"
     assert traced["l0@potentials"].item() == 4 * (25 - 10)
+
+
+def vectors() -> dict[str, list[str]]:
+    """The conformance vectors of the spec: what -> neuron, events, potentials, spikes."""
+    text = (Path(__file__).parents[2] / "spec" / "neuromorphic.md").read_text("utf-8")
+    rows = text[text.index("| what | neuron | events") :].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return {what: others for what, *others in cells}
+
+
+@pytest.mark.parametrize("what", vectors())
+def test_a_rule_of_the_spec_holds(what: str) -> None:
+    named, *cells = vectors()[what]
+    given, potentials, spikes = ([int(word) for word in cell.split()] for cell in cells)
+    words = dict(word.split("=") for word in named.split())
+    fields: dict[str, Any] = {name: value if name == "reset" else int(value) for name, value in words.items()}
+    bias = fields.pop("bias", None)
+    weight, biases = int(fields.pop("weight", 1)), None if bias is None else np.array([bias])
+    net = replace(one_neuron(weight, **{"threshold": 10, "bias": biases, **fields}), ticks=len(given))
+    with open_device(net.program()) as device:
+        traced = device.trace(events(*given))
+    assert traced["l0@potentials"].reshape(-1).tolist() == potentials
+    assert traced["l0@spikes"].reshape(-1).tolist() == spikes
+    oracle = Oracle(net)
+    oracle.run(events(*given)["x"][0])
+    assert [tick[0][0, 0, 0] for tick in oracle.potentials] == potentials
 
 
 def test_a_weight_of_0_is_no_event_for_its_neuron() -> None:
