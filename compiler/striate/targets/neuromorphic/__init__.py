@@ -4,6 +4,7 @@
                 delta.py                 exact, for streams: only changes are sent
                 native.py                exact, for networks with time: their own neurons (native_neurons.py,
                                          native_values.py), as many steps later as the network is deep (retime.py)
+                event_rate.py            rate on a chip without steps, event by event; event_native.py: native there
                 encoding.py, synapses.py what all fill in: who sends which number, and where it goes
                 feeding.py               what the host does to a quantized port
     split       relay.py                 fan-ins that exceed a core, over several
