@@ -13,7 +13,7 @@ import pytest
 from event_networks import LARGEST, Layer, Network, Oracle, dense_array, draw
 
 from striate_runtime import open_device
-from striate_runtime.device import DeviceError, SteppedDevice
+from striate_runtime.device import DeviceError, InputError, SteppedDevice
 from striate_runtime.hardware import load_hardware
 from striate_runtime.program import Program, ProgramError
 from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
@@ -312,6 +312,10 @@ def test_finer_timing_is_refused(timing: str) -> None:
         open_device(one_neuron(1).program(), timing=timing)
 
 
-def test_what_is_given_must_be_numbers_of_events() -> None:
-    with open_device(one_neuron(1).program()) as device:
-        assert device.run(events(-3))["y"].item() == 0, "cut at 0, as under any coding"
+@pytest.mark.parametrize("number", [-3, 256])
+def test_what_is_given_must_be_numbers_of_events(number: int) -> None:
+    with (
+        open_device(one_neuron(1).program()) as device,
+        pytest.raises(InputError, match=f"0 to 255, and one is {number}"),
+    ):
+        device.run(events(number))

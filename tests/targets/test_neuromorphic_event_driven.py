@@ -21,6 +21,7 @@ from striate.targets.neuromorphic.balance import balance_in_one
 from striate.targets.neuromorphic.synapses import Synapses
 from striate.tensor import Array
 from striate_runtime import open_device
+from striate_runtime.device import InputError
 from striate_runtime.hardware import Chip, load_hardware
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import NeuromorphicBody
@@ -201,7 +202,7 @@ def test_a_networks_own_neurons_come_near_to_it() -> None:
     assert static == pytest.approx(0.42e-3 * latency_us), "0.42 mW for as long as the input takes"
 
 
-def test_numbers_are_so_many_events_and_fewer_steps_may_be_given() -> None:
+def test_a_number_is_so_many_events_and_what_is_none_is_refused() -> None:
     compilation = timed(
         "conv2d(1, 1, bias=false) |> integrate_and_fire(threshold=1000) |> spike_count", "x: f32[1, 2, 2]"
     )
@@ -210,6 +211,10 @@ def test_numbers_are_so_many_events_and_fewer_steps_may_be_given() -> None:
     given[0, 0, 0, 1, 1], given[0, 2, 0, 0, 0] = 5, 2
     with open_device(program) as chip:
         took = chip.profile({"x": given})[1]
+        with pytest.raises(
+            InputError, match="input 'x': so many events are sent for each number, from 0 to 255, and one"
+        ):
+            chip.run({"x": given / 2})
     assert took.counts["messages_injected"] == 7
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.device import DeviceError, Progress, Settings, check_inputs
+from striate_runtime.device import DeviceError, InputError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.neuromorphic.counts import Counts
@@ -90,28 +90,29 @@ class EventDrivenChip:
 
     def trace(self, inputs: Table[str, Array]) -> dict[str, Array]:
         """What every neuron sent in each tick, what it held after it, and under rate the value that stands for."""
-        given, ticks, body = self._given(inputs), self._network.body.steps, self._network.body
-        every = np.arange(len(self._placed.tables.initial))
-        samples = len(next(iter(inputs.values())))
-        potentials = np.zeros((samples, ticks, len(every)), np.int32)
-        counts, _ = self._run(given, list(range(1, ticks + 1)), every, potentials)
-        sent = np.diff(counts, axis=1, prepend=np.int32(0))
+        given, body = self._given(inputs), self._network.body
+        ticks, rows = body.steps, 1 if self._network.rate else body.steps
+        recorded = [self._recorded(given[row : row + rows]) for row in range(0, len(given), rows)]
         found = check_inputs(self._program.inputs, inputs)
         for population in self._placed.order:
-            first, name = self._first[population.name], population.name
-            own = slice(first, first + neurons(population))
-            spikes = np.stack([image_of(rows[:, own], population) for rows in sent])
+            own, name = self._own(population), population.name
+            spikes = np.stack([image_of(sent[:, own], population) for sent, _ in recorded])
             if population.kind != "input" or self._network.rate:
-                found[name + POTENTIALS] = np.stack([image_of(rows[:, own], population) for rows in potentials])
+                found[name + POTENTIALS] = np.stack([image_of(held[:, own], population) for _, held in recorded])
             found[name + SPIKES] = spikes
             if population.full_scale is not None:
-                worth = population.full_scale / ticks
-                found[name] = (spikes.sum(axis=1) * worth).astype(np.float32)
+                found[name] = (spikes.sum(axis=1) * (population.full_scale / ticks)).astype(np.float32)
             found[name + EVENTS] = spikes.sum(axis=(2, 3, 4), dtype=np.int64)
-        for port in self._program.outputs:
-            own = self._own(self._network.populations[body.outputs[port.name]])
-            found[port.name] = self._output(port, counts[:, -1, own], ticks)
-        return found
+        counts = np.stack([sent.sum(axis=0, dtype=np.int32) for sent, _ in recorded])
+        return found | self._outputs(counts[:, self._read], ticks)
+
+    def _recorded(self, given: Array) -> tuple[Array, Array]:
+        """One sample's spikes and potentials `[ticks, neurons]`."""
+        ticks, number = self._network.body.steps, len(self._placed.tables.initial)
+        potentials = np.zeros((1, ticks, number), np.int32)
+        counts, _ = self._run(given, list(range(1, ticks + 1)), np.arange(number), potentials)
+        sent = np.diff(counts[0], axis=0, prepend=np.int32(0))
+        return sent if sent.max() > np.iinfo(np.uint8).max else sent.astype(np.uint8), potentials[0]
 
     def close(self) -> None:
         """Nothing is held outside of memory."""
@@ -124,7 +125,14 @@ class EventDrivenChip:
 
     def _given(self, inputs: Table[str, Array]) -> Array:
         """The integers given to the input populations, i32 `[N or N * ticks, input neurons + LANES]`."""
-        return given_numbers(check_inputs(self._program.inputs, inputs), self._network, self._inputs, self._injected)
+        checked = check_inputs(self._program.inputs, inputs)
+        for port, array in () if self._network.rate else checked.items():
+            least, most = self._network.body.input_low[port], self._network.body.input_high[port]
+            wrong = array[(array < least) | (array > most) | (array != np.rint(array))]
+            if wrong.size:
+                message = f"so many events are sent for each number, from {least} to {most}, and one is {wrong[0]:g}"
+                raise InputError(f"input '{port}': {message}")
+        return given_numbers(checked, self._network, self._inputs, self._injected)
 
     def _own(self, population: Population) -> Array:
         return self._first[population.name] + np.arange(neurons(population))
@@ -152,10 +160,8 @@ class EventDrivenChip:
         held = np.arange(0 if potentials is None else number)
         kept = np.zeros((samples, 0, 0), np.int32) if potentials is None else potentials
         fired, late = np.zeros(number, np.int64), np.zeros((len(placed.order), 2), np.int64)
-        largest, after = (
-            np.int32((1 << (self.hardware.numerics.membrane_bits.value or 16) - 1) - 1),
-            np.array(taken, np.int64),
-        )
+        largest = np.int32((1 << (self.hardware.numerics.membrane_bits.value or 16) - 1) - 1)
+        after = np.array(taken, np.int64)
 
         def kernel(part: slice, room: _Room, totals: tuple[Counts, ...], late: Counts) -> None:
             done = part.start

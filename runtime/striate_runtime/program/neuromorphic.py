@@ -39,6 +39,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
     `event_driven`: DYNAP-CNN's own neuron, on a chip without steps: v += weight at each event that meets it; at
     v >= threshold it sends 1 at once, and v -= threshold (`reset` subtract) or v = 0; its bias is added once a tick.
+    It has one threshold for all channels, and v does not fall below `low`.
     `cuba_lif`: Loihi's own neuron, in its integers (spec/neuromorphic.md): from step `fires_at` on, current u and
     potential v decay, u += sum << 6, v += u + bias; at v > threshold << 6 send 1 and set v to 0.
 
