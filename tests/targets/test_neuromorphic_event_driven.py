@@ -198,8 +198,20 @@ def test_a_networks_own_neurons_come_near_to_it() -> None:
     assert abs(found["y"] - wanted).mean() < 0.25 * wanted.mean(), (found["y"], wanted)
     latency_us = 50 * 5000 + 1.58 + 2 * (3.36 - 1.58) / 8
     assert took.latency_us.value == pytest.approx(latency_us)
+    assert took.energy_uj.total.value is None, "the power at rest alone is no total"
     static = took.energy_uj.stack["static"].value
     assert static == pytest.approx(0.42e-3 * latency_us), "0.42 mW for as long as the input takes"
+
+
+def test_the_example_with_time_runs_on_it() -> None:
+    compilation = read(DIGITS.parent / "spiking" / "counted.striate")
+    program = on_speck(compilation, "steps=30")
+    with open_device(program) as chip:
+        found, took = chip.profile({"events": spikes((2, 30, 2, 32, 32))})
+    assert found["counts"].sum() > 0
+    assert (took.valid, len(took.cores)) == (True, 4)
+    kernels = {core.population: core.usage[0].used for core in body_of(program).cores}
+    assert kernels["hidden"] == 16 << (4 + 6), "its kernel is the 4 x 4 that the pool leaves"
 
 
 def test_a_number_is_so_many_events_and_what_is_none_is_refused() -> None:

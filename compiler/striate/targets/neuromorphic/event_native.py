@@ -133,7 +133,7 @@ class EventNative:
         bias = balanced.bias
         population = Population(
             name,
-            node.name,
+            total.layer,
             image,
             "event_driven",
             low=floor_of(self.chip),
