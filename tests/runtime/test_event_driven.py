@@ -272,6 +272,7 @@ WRONG: tuple[tuple[Change, type[Exception], str], ...] = (
     (lambda body: msgspec.structs.replace(body, projections=body.projections * 2), DeviceError, "2 projections lead"),
     (lambda body: msgspec.structs.replace(body, cores=()), ProgramError, "is on 0 cores"),
     (lambda body: unread(body), ProgramError, "no count of neurons' spikes"),
+    (lambda body: msgspec.structs.replace(body, tick_us=-1.0), ProgramError, "-1.0 is no time"),
 )
 """What is done to a program's body, and how it is refused."""
 
@@ -299,6 +300,18 @@ def test_a_number_that_no_register_holds_is_refused(array: str, values: list[Any
     arrays = {**program.arrays, array: np.array(values, np.int16 if array == "l0.weights" else np.int32)}
     with pytest.raises(ProgramError, match=message):
         open_device(msgspec.structs.replace(program, arrays=arrays))
+
+
+def test_a_chip_with_wider_numbers_has_them() -> None:
+    text = load_hardware("speck").text.replace("weight_bits = { value = 8", "weight_bits = { value = 12")
+    net = one_neuron(1500, threshold=3000)
+    program = net.program(text)
+    weights = {**program.arrays, "l0.weights": np.full((1, 1, 1, 1), 1500, np.int16)}
+    with open_device(msgspec.structs.replace(program, arrays=weights)) as device:
+        assert device.run(events(5))["y"].item() == 2
+    wide = text.replace("membrane_bits = { value = 16", "membrane_bits = { value = 32")
+    with pytest.raises(DeviceError, match="32-bit potentials, and only up to 24 bits are emulated"):
+        open_device(net.program(wide))
 
 
 def test_neurons_of_such_a_chip_do_not_run_in_steps() -> None:

@@ -138,6 +138,8 @@ class Network:
         body = self.body
         self.check(len(self.populations) == len(body.populations), "populations", "two have the same name")
         self.check(body.steps >= 1, "steps", f"must be at least 1, not {body.steps}")
+        tick = body.tick_us is None or 0 < body.tick_us < math.inf
+        self.check(tick, "tick_us", f"is how long a tick lasts, and {body.tick_us} is no time")
         ports = {port.name for port in program.inputs}
         for table in (body.inputs, body.input_scale, body.input_low, body.input_high):
             self.check(

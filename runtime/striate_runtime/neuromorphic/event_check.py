@@ -13,9 +13,15 @@ from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.program import Port
 from striate_runtime.program.neuromorphic import Population, Projection
 
+MOST_BITS = 24
+"""Of a potential: what a weight of 16 bits adds to it must fit in 32."""
+
 
 def check_event_driven(network: Network, outputs: Iterable[Port], chip: Chip) -> None:
     """Raise DeviceError where the chip does not work so, ProgramError where a number fits in no register of it."""
+    bits = chip.numerics.membrane_bits.value or 16
+    if bits > MOST_BITS:
+        raise DeviceError(f"'{chip.name}' has {bits}-bit potentials, and only up to {MOST_BITS} bits are emulated")
     for population in network.body.populations:
         if population.kind not in ("input", "event_driven"):
             raise DeviceError(

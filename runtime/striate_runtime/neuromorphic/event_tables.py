@@ -60,7 +60,7 @@ class EventTables(NamedTuple):
     column_weight: I32
     column_length: I32
     """How far into a row of targets, and of weights, a column's run starts; how many neurons it has."""
-    weights: npt.NDArray[np.int8]
+    weights: npt.NDArray[np.int16]
     bias: I32
     """Of every neuron, as is the potential at the start."""
     initial: I32
@@ -138,7 +138,7 @@ def place(network: Network) -> Placed:
         column_target=concatenated([one.column_target for one in laid], np.int32),
         column_weight=concatenated([one.column_weight for one in laid], np.int32),
         column_length=concatenated([one.column_length for one in laid], np.int32),
-        weights=concatenated([one.weights for one in laid], np.int8),
+        weights=concatenated([one.weights for one in laid], np.int16),
         bias=concatenated(bias, np.int32),
         initial=concatenated(initial, np.int32),
     )

@@ -27,7 +27,7 @@ from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population
 
 MOST_EVENTS = 255
-"""How many events of one pixel in one step the host sends; a number above it is cut to that."""
+"""How many events of one pixel in one step the host sends at most."""
 
 LEAKS = "its neurons leak a part of their potential, and those of {title} lose a fixed amount at every tick, or nothing"
 STEPPED = "it is about steps, and {title} has none"
