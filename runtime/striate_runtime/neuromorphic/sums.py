@@ -14,15 +14,15 @@ def check_overflow(network: Network) -> None:
     for population in network.body.populations:
         if population.kind == "input":
             continue
-        worst = worst_input(network, population)
         # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit. Under delta
         # the changes that have come from a neuron add up to one activation.
         one_step = network.body.coding in ("graded", "delta") or population.kind in ("cuba_lif", "sigma_delta")
         steps = 1 if one_step else network.body.steps
+        worst = worst_input(network, population, steps)
         once = population.kind == "readout"
         bias = int(abs(network.channels_of(population.bias, population, 0)).max())
         initial = int(abs(network.channels_of(population.initial, population, 0)).max())
-        largest = initial + steps * worst + (bias if once else steps * bias)
+        largest = initial + worst + (bias if once else steps * bias)
         if largest > LARGEST:
             raise DeviceError(
                 f"layer '{population.layer}': its sums can reach {largest:,} in {steps} steps, more than 32 bits hold;"
@@ -30,16 +30,20 @@ def check_overflow(network: Network) -> None:
             )
 
 
-def worst_input(network: Network, population: Population) -> int:
-    """The largest sum of |payload x weight| that can arrive at one neuron in one step."""
+def worst_input(network: Network, population: Population, steps: int = 1) -> int:
+    """The largest sum of |payload x weight| that can arrive at one neuron in so many steps.
+
+    Changes count once: however many there are, they add up to less than the largest.
+    """
     worst = 0
     for projection in network.body.projections:
         if projection.target != population.name:
             continue
-        low, high = network.payloads(network.populations[projection.source])
-        payload = max(abs(low), abs(high))
-        if network.native and network.populations[projection.source].kind == "sigma_delta":
-            payload = (max(payload, high - low) >> network.populations[projection.source].payload_shift) + 1
+        source = network.populations[projection.source]
+        low, high = network.payloads(source)
+        payload, changes = max(abs(low), abs(high)), network.native and network.sends_changes(source)
+        if changes:
+            payload = (max(payload, high - low) >> source.payload_shift) + 1
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
             payload = max((payload * abs(int(m)) >> int(s)) + 1 for m, s in zip(multiplier, shift, strict=True))
@@ -50,5 +54,5 @@ def worst_input(network: Network, population: Population) -> int:
             weights = weights.sum(0)
         elif projection.kind == "window":
             weights = weights * projection.kernel[0] * projection.kernel[1]
-        worst += payload * int(weights.max(initial=0))
+        worst += payload * int(weights.max(initial=0)) * (1 if changes and not source.payload_shift else steps)
     return worst

@@ -77,6 +77,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory: Steps = 0
     fires: bool = True
     payload_shift: int = 0
+    changes: bool = False
 
     @property
     def resets_softly(self) -> bool:
@@ -150,8 +151,8 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
     native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
-    it may have fewer than `steps` of them: nothing is sent in the steps after. delta: the same with the numbers scaled
-    as under graded, of which an event carries the change.
+    it may have fewer than `steps` of them: nothing is sent in the steps after. delta, and native where the population
+    sends `changes`: the same with the numbers scaled as under graded, of which an event carries the change.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
     Native and delta only: `read_at` says after how many steps a port is read (where it is not named: after all); a port
