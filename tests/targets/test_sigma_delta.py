@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gpu_interpreted import Interpreted
-from sigma_networks import STEPS, by_changes, compiled, random_network
+from sigma_networks import STEPS, by_changes, random_network
 
 from striate.interpreter import interpret, interpret_all
 from striate.language import parse_machine

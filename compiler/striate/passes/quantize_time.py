@@ -48,7 +48,7 @@ class QuantizeTimeReport:
 
     def health(self, samples: int = 8) -> tuple[NeuronHealth, ...]:
         """How well the integer neurons stand for the float ones, layer by layer, on the first calibration samples."""
-        return examine_neurons(self.original, self.quantized, self.calibration, samples)
+        return examine_neurons(self.original, self.quantized, self.calibration, samples, self.scales)
 
 
 def quantize_time(graph: Graph, calibration: Mapping[str, Array]) -> QuantizeTimeReport:
@@ -56,9 +56,9 @@ def quantize_time(graph: Graph, calibration: Mapping[str, Array]) -> QuantizeTim
 
     Spikes are i8, weights i8 with one unit for each channel of the neurons that they lead to, sums i32, and neurons
     fixed_point_lif or fixed_point_integrator; outputs are floats again. Where neurons send changes (sigma_delta, delta)
-    the integer graph has what they hold, all the changes they have sent so far, as codes of 8 bits. Benefit: one truth for chips, GPU and
-    interpreter, in a neuron that real chips have. Not sound in the passes' sense: weights, decays and thresholds are
-    rounded, which the report's `health` measures. `calibration` holds `[N, T, *shape]` for each input.
+    the integer graph has what they hold, all the changes they have sent so far, as codes of 8 bits. Benefit: one truth
+    for chips, GPU and interpreter, in neurons that real chips have. Not sound in the passes' sense: weights, decays and
+    thresholds are rounded, which the report's `health` measures. `calibration` holds `[N, T, *shape]` for each input.
     A graph without float neurons that has integer ones already stays as it is.
     Raises CompileError: needs-calibration, bad-calibration, cannot-lower.
     """

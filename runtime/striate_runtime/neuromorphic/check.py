@@ -214,8 +214,8 @@ class Network:
         if self.body.coding == "graded":
             arrival = source.fires_at + projection.delay
             self.check(arrival <= target.fires_at, place, f"arrives at step {arrival}, after {target.fires_at}")
-        rescaled = projection.multiplier is not None
-        self.check(not (self.sends_changes(source) and rescaled), place, "rescales changes, whose rounding would not add up")
+        rescaled = self.sends_changes(source) and projection.multiplier is not None
+        self.check(not rescaled, place, "rescales changes, whose rounding would not add up")
         one_channel = projection.kind in ("window", "one_to_one")
         fits = projection.channel_offset >= 0 and source.shape[0] + projection.channel_offset <= target.shape[0]
         if projection.kind == "one_to_one" and source.shape[1:] != target.shape[1:]:

@@ -74,9 +74,7 @@ def code_magnitude(graph: Graph, value: str, codings: Mapping[str, Coding]) -> i
     return 255 if origin in graph.inputs else 1
 
 
-def ranges_over_time(
-    graph: Graph, watched: Iterable[Watched], arrays: Mapping[str, Array]
-) -> dict[Watched, Range]:
+def ranges_over_time(graph: Graph, watched: Iterable[Watched], arrays: Mapping[str, Array]) -> dict[Watched, Range]:
     """The range of each watched value over all calibration samples and steps, in double precision.
 
     Raises CompileError[bad-calibration] where the network itself makes NaN or infinity of the samples.
@@ -86,7 +84,7 @@ def ranges_over_time(
     samples, steps = next(iter(arrays.values())).shape[:2]
     elements = steps * sum(graph.type_of(name).elements for name in (*names, *graph.inputs))
     piece = max(1, _CHUNK_ELEMENTS // elements)
-    ends = {each: (np.inf, -np.inf) for each in watched}
+    ends = dict.fromkeys(watched, (np.inf, -np.inf))
     for start in range(0, samples if watched else 0, piece):
         part = {name: array[start : start + piece] for name, array in arrays.items()}
         values = interpret_all(graph, part, float64=True, keep=names)

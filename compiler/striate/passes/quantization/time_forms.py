@@ -11,9 +11,9 @@ from striate.operators.shaping import Movement, Pad
 from striate.tensor import DType
 
 Form = Literal["codes", "sum", "potential", "total", "float"]
-"""codes: spikes, input numbers and what sigma_delta and delta hold, i8 or u8. sum: i32, weights added up, at the unit of
-its group. potential: i32, in 64ths of that unit. total: what a readout gives. float: what no rule covers, and what
-depends on it or on a total. Of changes it is the form of what they add up to (time_held.py)."""
+"""codes: spikes, input numbers, what sigma_delta and delta hold; i8, u8. sum: i32, weights added up, at the unit of its
+group. potential: i32, in 64ths of that unit. total: what a readout gives. float: what no rule covers, and what depends
+on it or on a total. Of changes it is the form of what they add up to (time_held.py)."""
 
 FIRING = ("lif", "integrate_and_fire", "cuba_lif")
 WEIGHTED = ("conv1d", "conv2d", "conv_transpose2d", "linear")

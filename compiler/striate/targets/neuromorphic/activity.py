@@ -40,8 +40,8 @@ class Activity:
 def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) -> Activity:
     """The activity of a graph's populations on calibration data `[N, *shape]`, with time `[N, T, *shape]`.
 
-    rate: steps times the activation, in units of its full scale, at most 1. Else how often a number is not 0, or of what
-    sigma-delta neurons hold, how often it changes; that is estimated under `delta`.
+    rate: steps times the activation, in units of its full scale, at most 1. Else how often a number is not 0, or
+    how often it changes, of what sigma-delta neurons hold; under `delta` that is estimated.
     """
     if encoded.coding not in MEASURED_CODINGS:
         return Activity()

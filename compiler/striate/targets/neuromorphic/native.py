@@ -29,23 +29,20 @@ from striate.targets.neuromorphic.native_changes import (
     threshold_of,
 )
 from striate.targets.neuromorphic.native_neurons import LARGEST_WEIGHT, NativeNeurons
+from striate.targets.neuromorphic.native_readouts import NativeReadouts
 from striate.targets.neuromorphic.native_sums import (
     Gather,
     as_sum,
     copies_by_delay,
     gather_by_delay,
-    whole_population,
 )
 from striate.targets.neuromorphic.native_values import Codes, Reading, Value, at_delay
 from striate.targets.neuromorphic.not_yet import (
-    ADDED_TWICE,
     HELD,
     MOVED_SUM,
     MOVEMENTS,
     NATIVE_ISLAND,
     NOT_YET,
-    TOTAL_OF_POTENTIALS,
-    ZERO_POTENTIALS,
 )
 from striate.targets.neuromorphic.retime import LoopError, retime
 from striate.targets.neuromorphic.sums import (
@@ -78,13 +75,13 @@ class Native:
         self.inputs: dict[str, Given] = {}
         self.fed: dict[str, Codes] = {}
         self.read: dict[str, Reading] = {}
+        self.readouts = NativeReadouts(self.neurons, graph, steps, self._value)
         self.walk: Walk[Value] = Walk(
             graph,
             "native",
             {
                 "quantize": self._quantize,
                 "requantize": self._multiply,
-                "dequantize": self._dequantize,
                 **dict.fromkeys(("conv2d", "conv1d", "linear"), self._weigh),
                 **dict.fromkeys(("conv_transpose2d", "reduce_sum"), self._map),
                 "sum_pool2d": self._sum_pool,
@@ -97,10 +94,7 @@ class Native:
                 "fixed_point_sigma_delta": self._spikes,
                 "hold": self._hold,
                 "delta": self._change,
-                "sigma": self._sigma,
-                "spike_count": self._count,
-                "sum_over_time": self._total,
-                "last": self._last,
+                **self.readouts.encoders,
             },
             waits_for_nothing=NEURONS,
         )
@@ -179,8 +173,7 @@ class Native:
 
     def _read(self, output: str, value: str) -> None:
         """Let the host read a value: what a readout gave, or what there was in every step."""
-        found = self._value(value)
-        reading = found if isinstance(found, Reading) else self._in_every_step(value, found)
+        reading = self.readouts.in_every_step(value, self._value(value))
         channels = self.encoding.populations[reading.population].shape[0]
         self.neurons.mark(reading.population, output, reading.scale_of(channels))
         self.read[output] = reading
@@ -207,9 +200,7 @@ class Native:
         rescale = Rescale(multiplier.astype(np.int32), shift.astype(np.int32))
         copies = copies_by_delay(self.encoding, node.name, codes)
         made = relay_changes(self.neurons, copies, node.name, node.name, rescale)
-        return copies_by_delay(
-            self.encoding, node.name, Codes(self.encoding.neurons(made, node.type.shape), held=True)
-        )
+        return copies_by_delay(self.encoding, node.name, Codes(self.encoding.neurons(made, node.type.shape), held=True))
 
     def _weigh(self, node: Node) -> Value:
         total = self._by_delay(
@@ -308,71 +299,6 @@ class Native:
                     raise Refusal(HELD)
                 operator = node.operator if isinstance(node.operator, FixedPointLif) else None
                 self.neurons.complete(node, operator, parameters, total)
-
-    # -- readouts
-
-    def _count(self, node: Node) -> Value:
-        value = self._value(node.inputs[0])
-        if not isinstance(value, Codes) or not self.neurons.are_spikes(value.neurons):
-            raise Refusal(ZERO_POTENTIALS, "count the spikes of neurons")
-        return Reading(self._whole(node, value), "spike_count")
-
-    def _total(self, node: Node) -> Value:
-        value = self._value(node.inputs[0])
-        if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
-            return Reading(self._whole(node, value), "spike_count")
-        total = self._added(node, value)
-        return Reading(self.neurons.accumulate(total, node.name, self.steps), None)
-
-    def _sigma(self, node: Node) -> Value:
-        """The same after every step."""
-        total = self._added(node, self._value(node.inputs[0]))
-        made = self.neurons.accumulate(replace(total, bias=None), node.name)
-        if total.bias is not None:
-            self.neurons.drive(made, total.bias)
-        return Reading(made, None, series=True)
-
-    def _added(self, node: Node, value: Value) -> Sum:
-        if isinstance(value, Reading):
-            raise Refusal(TOTAL_OF_POTENTIALS, "give the potential out over time, and add it up")
-        if value.held:
-            raise Refusal(ADDED_TWICE)
-        return as_sum(self.encoding, node.name, value)
-
-    def _last(self, node: Node) -> Value:
-        value = self._value(node.inputs[0])
-        if isinstance(value, Reading):
-            if value.what == "spike_count":
-                raise Refusal(NATIVE_ISLAND)
-            return replace(value, series=False)
-        return replace(self._in_every_step(node.name, value), series=False)
-
-    def _dequantize(self, node: Node) -> Value:
-        value, scale = self._value(node.inputs[0]), self._parameter(node, "scale")
-        reading = value if isinstance(value, Reading) else self._in_every_step(node.name, value)
-        return replace(reading, scale=scale.astype(np.float32) * np.float32(reading.scale))
-
-    def _in_every_step(self, name: str, value: Value) -> Reading:
-        """What a value is in each step: spikes, a potential, or a sum of weights: a current that nothing keeps."""
-        if isinstance(value, Reading):
-            return value
-        if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
-            return Reading(whole_population(self.neurons, name, value), "spikes", series=True)
-        if value.held:
-            return self._held_in_every_step(name, value)
-        made = self.neurons.watch(as_sum(self.encoding, name, value), name)
-        return Reading(made, "current", series=True, scale=1 / 64)
-
-    def _held_in_every_step(self, name: str, value: Codes | Sum) -> Reading:
-        """What neurons hold; else, neurons that add up what is sent to them."""
-        known = self.encoding.whole_population(value.neurons) if isinstance(value, Codes) else None
-        late = isinstance(value, Codes) and value.delays.any()
-        if known is not None and not late and self.encoding.populations[known].kind == "sigma_delta":
-            return Reading(known, "potential", series=True)
-        return Reading(self.neurons.accumulate(as_sum(self.encoding, name, value), name), None, series=True)
-
-    def _whole(self, node: Node, codes: Codes) -> str:
-        return whole_population(self.neurons, node.name, codes)
 
     # -- mistakes
 

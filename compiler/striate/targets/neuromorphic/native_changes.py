@@ -49,9 +49,7 @@ def complete_sigma_delta(
     neurons.link(total, name)
 
 
-def relay_changes(
-    neurons: NativeNeurons, total: Sum, name: str, layer: str, rescale: Rescale | None = None
-) -> str:
+def relay_changes(neurons: NativeNeurons, total: Sum, name: str, layer: str, rescale: Rescale | None = None) -> str:
     """Neurons that hold a sum of what is held, rescaled, and pass on every change of it. Raises Refusal."""
     encoding = neurons.encoding
     reached = rescaled_bound(largest_sum(encoding, total), rescale)

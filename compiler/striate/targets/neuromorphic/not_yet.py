@@ -27,8 +27,8 @@ NATIVE_ISLAND = (
 MOVED_SUM = "a sum of weights is rearranged before it meets its neurons"
 TOTAL_OF_POTENTIALS = "a potential cannot be sent, so that nothing on the chip can add it up"
 GIVEN_ANEW = (
-    "its operand is given anew in every step, and neurons of a chip keep what has come: changes take a delta of an input, "
-    "or sigma_delta"
+    "its operand is given anew in every step, and neurons of a chip add up what comes: it takes changes, or what a "
+    "sigma_delta or a delta of an input holds"
 )
 ADDED_TWICE = "it would add up, step by step, what is held already: a sum of changes"
 HELD = "what is held would have to be sent anew in every step; only its changes are"
