@@ -17,6 +17,9 @@ from striate.tensor import NUMPY, Array
 
 STEPS, SAMPLES = 12, 2
 
+KINDS = ("chain", "chain", "residual", "sum", "concat", "concat", "late", "pool", "moved", "loop", "direct")
+"""What leads to a layer of neurons at random."""
+
 
 def frames(shape: tuple[int, ...], seed: int, steps: int = STEPS, samples: int = SAMPLES) -> Array:
     """Frames that change a little from step to step, here and there, `[N, T, *shape]`; none below 0 for even seeds."""
@@ -68,15 +71,16 @@ class _Text:
         out, stride = int(rng.integers(1, 5)), int(rng.integers(1, 3)) if h > 4 else 1
         conv = f"conv2d({out}, 3, stride={stride}, padding=1, bias=false)"
         small = (out, (h - 1) // stride + 1, (w - 1) // stride + 1)
-        kind = rng.choice(["chain", "chain", "residual", "sum", "concat", "late", "pool", "moved", "loop", "direct"])
+        kind = rng.choice(
+            ["chain", "chain", "residual", "sum", "concat", "concat", "late", "pool", "moved", "loop", "direct"]
+        )
         if kind == "residual":
             body, shape = f"{source} + ({source} |> conv2d({c}, 3, padding=1, bias=false))", (c, h, w)
         elif kind == "sum":
-            other = next(n for n in reversed(self.images) if self.images[n] == (c, h, w))
-            body, shape = f"{source} - {other}", (c, h, w)
-        elif kind == "concat":
-            alike = [n for n, s in self.images.items() if s[1:] == (h, w)]
-            other = str(rng.choice(alike))
+            others = [n for n, s in self.images.items() if s == (c, h, w) and n != source]
+            body, shape = f"{source} - {others[-1]}" if others else f"{source} |> delay(1)", (c, h, w)
+        elif kind == "concat" and source != "d":
+            other = next(n for n in self.images if self.images[n][1:] == (h, w) and n != "d")
             body, shape = f"concat({source}, {other}) |> {conv}", small
         elif kind == "late":
             body = f"({source} |> delay({int(rng.integers(1, 4))}) |> {conv}) + ({source} |> {conv} |> delay(1))"

@@ -19,13 +19,14 @@ from striate.tensor import Array
 def held_values(graph: Graph, forms: Mapping[str, Form]) -> set[str]:
     """The values that are changes: what sigma_delta and delta send, and what is linear in it.
 
-    Raises CompileError[cannot-lower] where changes meet numbers that are given anew in every step, or a bias.
+    Raises CompileError[cannot-lower] where changes meet a bias, a maximum, or numbers given anew in every step.
     """
     found = {node.name for node in graph if node.operator.name in HOLDING and forms[node.name] == "codes"}
     linear = [node for node in graph if _is_linear(node) and forms[node.name] in ("codes", "sum")]
     while more := {node.name for node in linear if node.name not in found and found.intersection(node.inputs)}:
         found |= more
     mistakes = [each for node in linear if node.name in found for each in _mistakes(graph, node, found)]
+    mistakes += [_maximum(node) for node in graph if node.operator.name == "max_pool2d" and found & {*node.inputs}]
     if mistakes:
         raise CompileError(mistakes)
     return found
@@ -69,6 +70,11 @@ def only_encoded(graph: Graph, port: str) -> bool:
 def _is_linear(node: Node) -> bool:
     operator = node.operator
     return operator.name in (*WEIGHTED, "add", "sub") or operator.breaks_cycles or is_movement(node)
+
+
+def _maximum(node: Node) -> Diagnostic:
+    message = f"'{node.name}' (max_pool2d) takes the largest change, which says nothing of what the neurons hold"
+    return Diagnostic("cannot-lower", message, node.span, help="use avg_pool2d, which is linear")
 
 
 def _mistakes(graph: Graph, node: Node, held: set[str]) -> list[Diagnostic]:

@@ -23,6 +23,7 @@ from striate.operators.fixed_point import LARGEST_STATE, LARGEST_THRESHOLD, SUM_
 from striate.operators.resampling import Upsample
 from striate.operators.shaping import Movement
 from striate.passes.quantization.layers import by_output_channel
+from striate.passes.quantization.time_codings import holds_codes
 from striate.passes.quantization.time_forms import FIRING, HOLDING, NEURONS, WEIGHTED, Form
 from striate.passes.quantization.time_neurons import neuron_of
 from striate.tensor import Array
@@ -101,7 +102,7 @@ class Sums:
 
     def units(self) -> dict[str, Array]:
         """The unit of every sum, and of what every neuron reads under the neuron's name; f64 `[C]` or `[1]`."""
-        leader = _leaders(self.graph, self.forms)
+        leader = _leaders(self.graph, self.forms, self.held)
         groups: dict[str, _Group] = {}
         for name, first in leader.items():
             shape = self.graph.type_of(name).shape
@@ -166,7 +167,7 @@ class Sums:
         group.fine.append(largest / _LARGEST_FINE)
 
 
-def _leaders(graph: Graph, forms: Mapping[str, Form]) -> dict[str, str]:
+def _leaders(graph: Graph, forms: Mapping[str, Form], held: set[str]) -> dict[str, str]:
     """Every sum, and everything that reads one, -> the first of its group."""
     leader: dict[str, str] = {}
 
@@ -177,7 +178,8 @@ def _leaders(graph: Graph, forms: Mapping[str, Form]) -> dict[str, str]:
 
     for node in graph:
         gives = forms[node.name] in ("sum", "potential")
-        reads = node.operator.name in NEURONS and forms[node.name] != "float" and not _keeps_codes(node, forms)
+        reads = node.operator.name in NEURONS and forms[node.name] != "float"
+        reads = reads and (node.operator.name not in HOLDING or holds_codes(node, forms, held))
         totals = forms[node.name] == "total" and any(forms[name] in ("sum", "potential") for name in node.inputs)
         if not (gives or reads or totals):
             continue
@@ -189,8 +191,3 @@ def _leaders(graph: Graph, forms: Mapping[str, Form]) -> dict[str, str]:
                 a, b = find(name), find(node.name)
                 leader[b] = a
     return {name: find(name) for name in leader}
-
-
-def _keeps_codes(node: Node, forms: Mapping[str, Form]) -> bool:
-    """Whether a node gives the codes that it reads."""
-    return node.operator.name == "delta" and forms[node.inputs[0]] == "codes"

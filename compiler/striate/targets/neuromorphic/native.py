@@ -42,7 +42,7 @@ from striate.targets.neuromorphic.not_yet import (
     MOVED_SUM,
     MOVEMENTS,
     NATIVE_ISLAND,
-    NOT_YET,
+    ONLY_INPUTS,
 )
 from striate.targets.neuromorphic.retime import LoopError, retime
 from striate.targets.neuromorphic.sums import (
@@ -255,14 +255,14 @@ class Native:
     def _hold(self, node: Node) -> Value:
         codes = self._codes(node.inputs[0])
         if not all(self.encoding.populations[name].changes for name in self.encoding.senders(codes.neurons)):
-            raise Refusal(NOT_YET["native", "hold"])
+            raise Refusal(ONLY_INPUTS)
         return codes
 
     def _change(self, node: Node) -> Value:
         """By how much what is held has changed: what is sent."""
         value, operator = self._value(node.inputs[0]), cast(Delta, node.operator)
         if isinstance(value, Reading) or not value.held or operator.threshold > 1:
-            raise Refusal(NOT_YET["native", "delta"])
+            raise Refusal(ONLY_INPUTS)
         if isinstance(value, Sum) and value.bias is not None:
             raise Refusal("the sum has a bias, which does not change", "leave the bias out")
         return replace(value, held=False)

@@ -86,9 +86,9 @@ def threshold_of(graph: Graph, value: str) -> int | None:
             else:
                 found.add(None)
     if len(found) > 1 and found != {None}:
-        others = "as they are" if None in found else "at another threshold"
+        others = "read as they are" if None in found else "read at another threshold"
         raise Refusal(
-            f"'{value}' is sent as changes, and is read {others} as well: an input is one set of neurons",
+            f"its numbers are sent as changes, and are {others} as well: an input is one set of neurons",
             "give the network the same data at a second input",
         )
     return found.pop() if found else None

@@ -30,6 +30,7 @@ GIVEN_ANEW = (
     "its operand is given anew in every step, and neurons of a chip add up what comes: it takes changes, or what a "
     "sigma_delta or a delta of an input holds"
 )
+ONLY_INPUTS = "only an input's numbers, and what neurons hold, can be sent as changes"
 ADDED_TWICE = "it would add up, step by step, what is held already: a sum of changes"
 HELD = "what is held would have to be sent anew in every step; only its changes are"
 ZERO_POTENTIALS = "what is not 0 can only be counted of spikes"
@@ -94,8 +95,7 @@ _NATIVE = {
     "reduce_sum": "a sum that is no layer of weights; use avg_pool2d or linear",
     "requantize": "a neuron multiplies spikes by whole numbers only",
     "fixed_point_sigma_delta": GIVEN_ANEW,
-    "delta": "only an input's numbers can be sent as changes",
-    "hold": "only an input's numbers can be sent as changes",
+    "delta": ONLY_INPUTS,
     "spike_count": ZERO_POTENTIALS,
     "sum_pool2d": "on floats; avg_pool2d becomes part of the weights",
     "upsample": "bilinear mixes neighbours in floats; to the nearest it is encoded",
