@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from striate_runtime.trace import Trace
 
 INTERPRETER = "interpreter"
-FIRING = ("lif", "integrate_and_fire", "cuba_lif", "fixed_point_lif")
+FIRING = ("lif", "integrate_and_fire", "cuba_lif", "sigma_delta", "delta", "fixed_point_lif")
 SILENT = ("leaky_integrator", "fixed_point_integrator", "fixed_point_sigma_delta")
 GRAPHS = ("optimised", "quantized", "graph")
 """Which graph the interpreter runs: what float machines get, what integer machines get, the network as written."""
