@@ -26,7 +26,7 @@ DIVISIBLE = ("synapse_words", "axons_in", "fan_in")
 
 UNDIVIDED = "its inputs cannot be split over cores, because "
 NO_SUM = UNDIVIDED + "a spike carries no partial sum"
-NO_CHANGE = UNDIVIDED + "changes of partial sums are not sent under the coding 'delta' yet"
+NO_CHANGE = UNDIVIDED + "changes of partial sums are not sent yet"
 WHOLE = UNDIVIDED + "those of a window or of a group belong together"
 ONE_CHANNEL = UNDIVIDED + "one channel alone takes {needed:,} {resource}"
 NARROW = UNDIVIDED + "a partial sum of one channel takes {needed} bits, and an event carries {bits}"
@@ -95,7 +95,8 @@ class _Splitter:
     def _split(self, population: Population, given: list[Projection], over: tuple[str, int, int]) -> list[Projection]:
         """The projections that lead to it by way of relays, which are added here."""
         if self.encoded.coding != "graded":
-            raise _Undivided(NO_CHANGE if self.encoded.coding == "delta" else NO_SUM)
+            changes = self.encoded.coding == "delta" or population.kind == "sigma_delta"
+            raise _Undivided(NO_CHANGE if changes else NO_SUM)
         before = Encoding(dict(self.encoding.populations), list(self.encoding.projections), dict(self.encoding.arrays))
         incoming = given
         try:
