@@ -120,7 +120,7 @@ class Compilation:
 
     @property
     def steps_of_answers(self) -> int | None:
-        """How many steps the data have, if a network with time answers in every one of them, and not once at the end."""
+        """How many steps the data have, if a network with time answers in every one of them, not once at the end."""
         once = self.graph.downstream(node.name for node in self.graph if node.operator.reads_out)
         answers_once = self.graph.dt_s is None or not once.isdisjoint(self.graph.outputs.values())
         return None if answers_once else self.steps

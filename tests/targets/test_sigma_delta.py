@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from striate.pipeline import Compilation, lower, read
 from striate.targets.neuromorphic.not_yet import GIVEN_ANEW, ONLY_INPUTS
 from striate.tensor import Array
 from striate_runtime import open_device
+from striate_runtime.hardware import load_hardware
 
 
 def assert_equal(found: dict[str, Array], expected: dict[str, Array]) -> None:
@@ -211,7 +213,7 @@ def test_a_threshold_saves_events_and_leaves_less_than_itself_unsent() -> None:
     exactly.replace("a", operator=replace(neuron, threshold=0))
     held, followed = (interpret_all(graph, {"x": x})["a"].astype(int) for graph in (coarse.quantized, exactly))
     assert 0 < np.abs(held - followed).max() < neuron.threshold
-    sent = []
+    sent: list[float] = []
     for compilation in (exact, coarse):
         with open_device(lower(compilation, parse_machine("loihi2"))) as device:
             sent.append(device.profile({"x": x})[1].counts["events_out"])
@@ -275,6 +277,17 @@ def test_events_must_be_wide_enough_for_a_change(machine: str, carries: str) -> 
         lower(compilation, parse_machine(machine))
 
 
+def test_a_chip_whose_events_are_wide_enough_takes_them(tmp_path: Path) -> None:
+    text = load_hardware("teaching").text
+    wider = text.replace("payload_bits = { value = 8,", "payload_bits = { value = 20,")
+    assert wider != text
+    (tmp_path / "wide.toml").write_text(wider)
+    for seed in range(6):
+        compilation, inputs = random_network(seed)
+        found = on(compilation, f'"{tmp_path / "wide.toml"}"(coding=native)', inputs)
+        assert_equal(found, interpret(compilation.quantized, inputs))
+
+
 def test_a_loop_must_be_slow_enough_for_what_it_passes() -> None:
     compilation, _ = compiled(NETWORKS["a loop"].replace("delay(3", "delay(1"))
     with pytest.raises(CompileError, match="passes 3 populations"):
@@ -289,6 +302,8 @@ def test_health_tells_how_far_off_what_is_held_is() -> None:
     held = interpret_all(report.quantized, inputs)["a"] * report.scales["a"]
     wanted = interpret_all(report.original, inputs)["a"].cumsum(axis=1)
     assert (encoder.name, layer.name) == ("a.delta", "a")
+    assert layer.error is not None
+    assert layer.saturated is not None
     assert layer.error == pytest.approx(np.abs(held - wanted).mean() / (255 * report.scales["a"]), rel=1e-3)
     assert 0 < layer.error < 0.05
     assert layer.rate == pytest.approx((np.diff(wanted, axis=1, prepend=0) != 0).mean())
