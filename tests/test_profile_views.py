@@ -156,6 +156,7 @@ def test_the_metrics_of_an_integer_chip_are_multiply_accumulates(
     ("options", "code"),
     [
         (("--on", RATE, "--mesh", "m.svg", "--colour", "lod"), "unknown-colour"),
+        (("--on", RATE, "--colour", "load"), "unknown-colour"),
         (("--on", RATE, "--mesh", "no/folder/m.svg"), "cannot-write"),
     ],
     ids=str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from native_networks import States, native_program, random_native, reference, st
 from neuromorphic_networks import Net, matrix
 
 from striate_runtime.device import DeviceError, open_device
+from striate_runtime.hardware import load_hardware
 from striate_runtime.neuromorphic import layout
 from striate_runtime.neuromorphic.chip import EmulatedChip
+from striate_runtime.neuromorphic.counts import ACTIVE
 from striate_runtime.neuromorphic.tables import PIECE
 from striate_runtime.neuromorphic.threads import default_threads
 from striate_runtime.profile import Profile
@@ -113,6 +116,35 @@ def test_the_quick_way_counts_and_computes_what_the_general_way_does(seed: int, 
     monkeypatch.setattr(layout, "is_plain", never)
     assert plain_populations(program) == 0
     assert results(program, given) == quick
+
+
+@pytest.mark.parametrize("active", ["changed", "not_at_rest"])
+@pytest.mark.parametrize("drawn", [random_native, random_plain])
+@pytest.mark.parametrize("seed", range(12))
+def test_active_neurons_are_those_that_a_chip_says_are(
+    seed: int, drawn: Callable[[int], tuple[Net, Array]], active: str
+):
+    net, x = drawn(seed)
+    text = load_hardware(net.hardware).text.replace('active_neurons = "not_at_rest"', f'active_neurons = "{active}"')
+    device = open_device(msgspec.structs.replace(native_program(net, low=-net.high * (net.high > 1)), hardware=text))
+    assert isinstance(device, EmulatedChip)
+    counted = device.step_counts({"x": x[None].astype(np.int32)})[0][0, ..., ACTIVE]
+    states = reference(net, x)
+    sent = {name: state.spikes.astype(np.int64) for name, state in states.items()}
+    sent["x"] = x.transpose(0, 2, 3, 1).reshape(net.steps, -1)
+    for core, p in enumerate(p for p in net.populations if p.kind == "cuba_lif"):
+        bias, initial = (np.tile(net.arrays[f"{p.name}.{of}"], p.shape[1] * p.shape[2]) for of in ("bias", "v"))
+        u, v = states[p.name].u, states[p.name].v
+        u_before, v_before = np.concatenate([0 * u[:1], u[:-1]]), np.concatenate([initial[None], v[:-1]])
+        arriving = np.zeros_like(v)
+        for wire in net.projections:
+            if wire.target == p.name:
+                arriving[wire.delay :] += sent[wire.source][: net.steps - wire.delay] @ matrix(net, wire)[0]
+        not_at_rest = (v_before != 0) | (arriving != 0) | (bias != 0)
+        if p.reset_interval:
+            u_before[p.reset_offset :: p.reset_interval] = v_before[p.reset_offset :: p.reset_interval] = 0
+        expected = not_at_rest if active == "not_at_rest" else (u != u_before) | (v != v_before)
+        assert counted[:, core].tolist() == expected.sum(1).tolist()
 
 
 def test_a_layer_with_more_events_than_are_sorted_at_a_time_gets_all_of_them():

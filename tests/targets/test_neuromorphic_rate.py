@@ -83,6 +83,20 @@ def test_one_neuron_follows_the_closed_form() -> None:
         assert chip.run({"x": x})["y"][0, 0] == pytest.approx(spikes / steps * weight, rel=1e-6)
 
 
+@pytest.mark.parametrize("layers", [0, 1, 6])
+def test_an_output_hears_as_much_of_its_input_whatever_else_is_deeper(layers: int) -> None:
+    """The readout of the closed form above, beside another that listens behind so many layers."""
+    deeper = "x |> linear(1) |> relu" + " |> linear(1) |> relu" * layers
+    text = f"network two(x: f32[1]) -> y, z {{ weights init(3)\n y = x |> linear(1, bias=false)\n z = {deeper} }}"
+    compilation = read(text, calibration={"x": np.ones((1, 1), np.float32)})
+    steps, x = 10, np.array([[0.3]], np.float32)
+    trained = compilation.optimised.parameters["y.weight"].value
+    assert trained is not None
+    spikes = math.floor((127 + steps * round(0.3 * 255)) / 255)
+    with open_device(rate(compilation, steps)) as chip:
+        assert chip.run({"x": x})["y"][0, 0] == pytest.approx(spikes / steps * trained.item(), rel=1e-6)
+
+
 def test_every_way_to_a_neuron_takes_equally_long() -> None:
     body = body_of(rate(compiled(NETWORKS["residual"])[0], 16))
     starts = {population.name: population.fires_at for population in body.populations}

@@ -176,7 +176,7 @@ def test_spikes_cannot_relay_a_sum_and_the_error_says_so() -> None:
         mapped(WIDE, tiny("loihi1_sanafe25", synapse_words=300), "rate")
     (diagnostic,) = error.value.diagnostics
     assert "words of synapse memory, and a core has 300" in diagnostic.message
-    assert "a spike carries no partial sum" in diagnostic.message
+    assert "a spike of this chip carries no partial sum" in diagnostic.message
     assert diagnostic.help == "with at most 300 neurons coming in (now 720) it would fit"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gpu_interpreted import Interpreted
 from sigma_networks import STEPS, by_changes, compiled, frames, random_network
+from tiny_chips import tiny
 
 from striate.diagnostics import CompileError
 from striate.interpreter import interpret, interpret_all
@@ -16,6 +17,7 @@ from striate.language import parse_machine
 from striate.operators.sigma_delta import FixedPointSigmaDelta
 from striate.passes import quantize_time
 from striate.pipeline import Compilation, lower, read
+from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.targets.neuromorphic.not_yet import GIVEN_ANEW, ONLY_INPUTS
 from striate.tensor import Array
 from striate_runtime import open_device
@@ -309,3 +311,25 @@ def test_health_tells_how_far_off_what_is_held_is() -> None:
     assert layer.rate == pytest.approx((np.diff(wanted, axis=1, prepend=0) != 0).mean())
     assert encoder.differing is None
     assert 0 < layer.saturated < 0.01, "the largest activation of the calibration data is the largest code"
+
+
+UNSPLIT = ("one channel alone takes", "a window or of a group", "has none to spare")
+
+
+def test_relays_pass_on_partial_sums_of_changes() -> None:
+    split = 0
+    for seed in range(16):
+        compilation, inputs = random_network(seed)
+        graph, chip = compilation.quantized, tiny("loihi2", fan_in=24)
+        try:
+            program = compile_for_neuromorphic(
+                graph, coding="native", steps=STEPS, hardware=chip, machine="tiny", calibration=None
+            )
+        except CompileError as error:
+            if not any(reason in str(error) for reason in UNSPLIT):
+                raise
+            continue
+        split += any(".part" in population["name"] for population in program.body["populations"])
+        with open_device(program) as device:
+            assert_equal(device.run(inputs), interpret(graph, inputs))
+    assert split >= 5

@@ -36,7 +36,6 @@ def _sanafe(results: dict[str, Any]) -> str:
             ("synapse energy, uJ", energy["synapse"], total["synapse"]),
             ("routing energy, uJ", energy["routing"], total["network"]),
             ("energy, uJ", energy["total"], total["total"]),
-            ("energy with its neuron updates, uJ", energy["total, neurons not at rest"], total["total"]),
         ):
             lines.append(_within(name, label, own, other, 0.01, "1 %"))
         us = ours["us"]
@@ -58,8 +57,8 @@ def _counts(name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> list[str
         ("synaptic operations", counts["synaptic operations"], rest["spikes"]),
         ("messages", counts["messages"], rest["packets_sent"]),
         ("hops", counts["hops"], perf["hops"]),
-        ("neuron updates: state changed", counts["neurons whose state changes"], rest["neurons_updated"] - inputs),
-        ("neuron updates: not at rest", counts["neurons not at rest"], rest["neurons_updated"] - inputs),
+        ("active neurons", counts["active neurons"], rest["neurons_updated"] - inputs),
+        ("the same, and sums of 0", counts["active neurons, and sums of 0"], rest["neurons_updated"] - inputs),
     )
     return [
         f"| {name} | {what} | {_number(own)} | {_number(other)} | equal | {'yes' if own == other else '**no**'} |"

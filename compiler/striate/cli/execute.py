@@ -98,7 +98,9 @@ def profile(
     mesh: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Write a picture of the chip: cores, and traffic on links.")
     ] = None,
-    colour: Annotated[str, typer.Option(help="What colours a core there: layer, load or energy.")] = "layer",
+    colour: Annotated[
+        str | None, typer.Option(help="What colours a core there: layer (where nothing is said), load or energy.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """What running a network takes: latency, energy as a stack, memory, by layer; every figure with its basis.
@@ -115,7 +117,7 @@ def profile(
     from striate_runtime.report.mesh import COLOURS, mesh_svg
     from striate_runtime.report.table import cores_table, profile_table
 
-    _known_colour(colour, tuple(COLOURS))
+    _known_colour(colour, tuple(COLOURS), mesh)
     writable(table)
     writable(mesh)
     with console.progress() as progress:
@@ -128,7 +130,7 @@ def profile(
     if table:
         write_text(table, _csv(measured, measured.cores if cores else measured.layers))
     if mesh:
-        write_text(mesh, mesh_svg(measured, colour))
+        write_text(mesh, mesh_svg(measured, colour or "layer"))
     if json:
         extra = {"metrics": found} if metrics else {}
         console.print_json({"format": 1, **msgspec.to_builtins(measured), **extra})
@@ -140,9 +142,14 @@ def profile(
         )
 
 
-def _known_colour(colour: str, legal: tuple[str, ...]) -> None:
+def _known_colour(colour: str | None, legal: tuple[str, ...], mesh: Path | None) -> None:
     from striate.diagnostics import CompileError, Diagnostic, did_you_mean
 
+    if colour is None:
+        return
+    if mesh is None:
+        message = f"--colour {colour} colours the cores of a picture, and none is written"
+        raise CompileError(Diagnostic("unknown-colour", message, help="add --mesh FILE.svg"))
     if colour not in legal:
         help = did_you_mean(colour, legal) or f"it is one of {', '.join(legal)}"
         raise CompileError(Diagnostic("unknown-colour", f"a core has no '{colour}' to be coloured by", help=help))

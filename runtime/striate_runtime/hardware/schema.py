@@ -145,9 +145,14 @@ class Numerics(msgspec.Struct, frozen=True):
 
 class Policy(msgspec.Struct, frozen=True):
     """What the chip works on: which neurons in a step, how often, and which synapses an event touches (absent where
-    that is not known)."""
+    that is not known).
+
+    `active_neurons` is who pays `neuron_update`: neurons whose state `changed` in a step, or those `not_at_rest`, which
+    have a potential or a bias, or are reached by something.
+    """
 
     neuron_update: Literal["every_step", "on_event"]
+    active_neurons: Literal["changed", "not_at_rest"]
     neuron_passes: Limit
     skip_zero_weights: bool | None = None
 
@@ -158,7 +163,7 @@ class Cost(msgspec.Struct, frozen=True):
     `scope`: `per-op` where every kind of event has its own cost; `all-in dynamic` where one synaptic operation's figure
     already contains the neurons, the memory and the routing (then their own energies must be unknown); `all-in` where
     it contains the static power as well.
-    `neuron_access` is paid by every updated neuron, `neuron_update` on top by one whose state changed.
+    `neuron_access` is paid by every updated neuron, `neuron_update` on top by an active one.
     """
 
     scope: Literal["per-op", "all-in dynamic", "all-in"]

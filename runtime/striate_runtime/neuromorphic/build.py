@@ -79,6 +79,7 @@ def build(network: Network, chip: Chip) -> Built:
                 subtracts=np.array([-int(p.reset == "subtract") for p in populations], np.int64),
                 refractory=np.array([p.refractory for p in populations], np.int64),
                 payload_shift=np.array([p.payload_shift for p in populations], np.int64),
+                counts_changed=np.array([_counts_changed(p, chip) for p in populations], np.int64),
                 neuron=np.array([place.neuron for place in places.values()], np.int64),
                 neurons=np.array([neurons(p) for p in populations], np.int64),
                 segment=np.array(segment_starts, np.int32),
@@ -127,6 +128,12 @@ def build(network: Network, chip: Chip) -> Built:
 def _kind(network: Network, population: Population) -> int:
     changes = population.kind == "input" and network.sends_changes(population)
     return INPUT_CHANGES if changes else KINDS[population.kind]
+
+
+def _counts_changed(population: Population, chip: Chip) -> bool:
+    """Only neurons that keep a potential can have one and be reached by nothing."""
+    keeps = population.kind in ("integrate_and_fire", "cuba_lif", "readout")
+    return not (keeps and chip.policy.active_neurons == "not_at_rest")
 
 
 def _starts(names: set[str], places: dict[str, Place]) -> tuple[dict[str, int], int]:

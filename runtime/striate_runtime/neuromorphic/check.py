@@ -20,11 +20,11 @@ LARGEST = (1 << 31) - 1
 
 _KINDS = {
     "graded": ("input", "graded", "readout"),
-    "rate": ("input", "integrate_and_fire", "readout"),
-    "native": ("input", "cuba_lif", "sigma_delta", "readout"),
-    "delta": ("input", "sigma_delta", "readout"),
+    "rate": ("input", "integrate_and_fire", "graded", "readout"),
+    "native": ("input", "cuba_lif", "sigma_delta", "graded", "readout"),
+    "delta": ("input", "sigma_delta", "graded", "readout"),
 }
-"""coding -> the kinds of population that it has."""
+"""coding -> the kinds of population that it has. `graded` under another coding only passes sums on."""
 
 _READS = {"cuba_lif": ("potential", "current", "spike_count", "spikes"), "sigma_delta": ("potential", "current")}
 """kind of population -> what can be read of one."""
@@ -107,6 +107,8 @@ class Network:
 
     def payloads(self, population: Population) -> tuple[int, int]:
         """The least and the largest number that an event from this population carries."""
+        if population.kind == "graded":
+            return population.low, population.high
         if self.rate or population.kind == "cuba_lif":
             return 0, 1
         if population.kind == "input":
@@ -171,6 +173,9 @@ class Network:
         if coding == "graded":
             in_time = 0 <= population.fires_at < self.body.steps
             self.check(in_time, place, f"fires at step {population.fires_at} of {self.body.steps}")
+        elif population.kind == "graded":
+            passes = population.reduce == "sum" and population.bias is None and population.multiplier is None
+            self.check(passes, place, f"may only add up and pass on what arrives under the coding '{coding}'")
         own = population.reset == "zero" and population.refractory == 0 and population.fires
         self.check(
             population.kind == "cuba_lif" or own, place, "has a reset, a rest or a silence that only a cuba_lif has"

@@ -27,7 +27,7 @@ CORE_COLUMNS = (
     "hops_north_south",
     "chip_crossings",
 )
-"""Their names, in order. `active_neurons`: neurons whose state changed in the step."""
+"""Their names, in order. `active_neurons`: those whose state changed in the step, or that were not at rest."""
 
 SENT, RECEIVED, PAIR_SYNOPS, PAIR_WORDS = range(4)
 PAIR_COLUMNS = 4

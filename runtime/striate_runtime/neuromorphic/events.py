@@ -28,7 +28,7 @@ from striate_runtime.neuromorphic import (
     vectors_plain,
 )
 from striate_runtime.neuromorphic import tables as tables_layout
-from striate_runtime.neuromorphic.events_accounting import account, add_up, count_active, tally
+from striate_runtime.neuromorphic.events_accounting import account, add_up, count_active, count_not_at_rest, tally
 from striate_runtime.neuromorphic.events_blocks import (
     integrate_block,
     leak_block,
@@ -118,6 +118,8 @@ def _run_samples(
                 end = start
                 if step == populations.fires_at[p] or (every_step and step > populations.fires_at[p]):
                     row = own_counts[step]
+                    if counting and populations.counts_changed[p] == 0:
+                        count_not_at_rest(tables, state, p, step, row)
                     if populations.plain[p] == 1:
                         end = sum_up(tables, state, p, start, step, row, saturation)
                     elif populations.kind[p] == CUBA_LIF:
@@ -197,7 +199,7 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
     kind = populations.kind[p]
     low, high = populations.low[p], populations.high[p]
     given = inputs if kind == INPUT else state.accumulator
-    clear = np.int64(0 if kind == INPUT else 1)
+    clear, spikes = np.int64(0 if kind == INPUT else 1), rate and kind != GRADED
     position = start
     for s in range(populations.segment[p], populations.segment[p + 1]):
         neuron, length = segments.neuron[s], segments.length[s]
@@ -231,11 +233,11 @@ def _fire(tables, state, p, start, inputs, rate, limit, step, counts, saturation
             while sends:
                 sender = neuron + i + trailing_zeros(sends)  # pyright: ignore
                 state.event_neuron[position] = sender
-                state.event_payload[position] = 1 if rate else state.potential[sender]
+                state.event_payload[position] = 1 if spikes else state.potential[sender]
                 position += 1
                 sends &= sends - 1
         if core >= 0:
-            tally(core, active, over, position - before, step, counts, saturation)
+            tally(core, active * populations.counts_changed[p], over, position - before, step, counts, saturation)
     return position
 
 
@@ -277,7 +279,8 @@ def _leak(tables, state, p, start, step, counts, saturation):
                 state.event_payload[position] = 1
                 position += 1
                 sends &= sends - 1
-        tally(segments.core[s], active, over, position - before, step, counts, saturation)
+        changed = active * populations.counts_changed[p]
+        tally(segments.core[s], changed, over, position - before, step, counts, saturation)
     return position
 
 

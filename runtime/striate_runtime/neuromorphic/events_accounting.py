@@ -27,7 +27,9 @@ from striate_runtime.neuromorphic.counts import (
     SYNOPS_DENSE,
     WORDS,
 )
+from striate_runtime.neuromorphic.events_blocks import busy_block, ones
 from striate_runtime.neuromorphic.events_options import OPTIONS
+from striate_runtime.neuromorphic.tables import LANES
 
 _jit = njit(**OPTIONS)
 
@@ -42,6 +44,31 @@ def tally(core, active, over, sent, step, counts, saturation):
     if len(counts) > 0:
         counts[core, ACTIVE] += active
         counts[core, EVENTS_OUT] += sent
+
+
+@_jit
+def count_not_at_rest(tables, state, p, step, counts):
+    """Neurons that have a potential or a bias, or a sum to take in: before their population updates."""
+    populations, segments = tables.populations, tables.segments
+    half = len(state.sums) // 2
+    sums = state.sums[(step % 2) * half : (step % 2 + 1) * half]
+    for s in range(populations.segment[p], populations.segment[p + 1]):
+        where = (state.potential, segments.neuron[s], tables.parameters.bias, segments.parameter[s])
+        place, length = segments.accumulator[s], segments.length[s]
+        if populations.plain[p] == 1:
+            busy = _busy(sums, place, *where, length)
+        else:
+            busy = _busy(state.accumulator, place, *where, length)
+        counts[segments.core[s], ACTIVE] += busy
+
+
+@_jit
+def _busy(sums, place, potential, neuron, bias, parameter, length):
+    found = np.int64(0)
+    for i in range(np.int64(0), length, np.int64(LANES)):
+        where = (sums, place + i, potential, neuron + i, bias, parameter + i)
+        found += ones(busy_block(*where, length - i))  # pyright: ignore
+    return found
 
 
 @_jit

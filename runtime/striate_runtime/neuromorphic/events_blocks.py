@@ -126,6 +126,13 @@ def whole_plain_block(typing, sums, at, before, potential, neuron, bias, thresho
 
 
 @intrinsic
+def busy_block(typing, sums, at, potential, neuron, bias, parameter, number):
+    """As `vectors_plain.busy_block`."""
+    operands = (sums, at, potential, neuron, bias, parameter, number)
+    return types.int64(*operands), _emitted_by(vectors_plain.busy_block)
+
+
+@intrinsic
 def nothing_new(typing, sums, at, before):
     """As `vectors_plain.nothing_new`."""
     return types.boolean(sums, at, before), _emitted_by(vectors_plain.nothing_new)

@@ -60,7 +60,8 @@ def sum_up(tables, state, p, start, step, counts, saturation):
                 over += ones(masks >> (2 * LANES))  # pyright: ignore
                 position = _send(state, neuron + i, masks & _MASK, position)
             i += LANES
-        tally(segments.core[s], active, over, position - before, step, counts, saturation)
+        changed = active * populations.counts_changed[p]
+        tally(segments.core[s], changed, over, position - before, step, counts, saturation)
     return position
 
 

@@ -41,8 +41,8 @@ def worst_input(network: Network, population: Population, steps: int = 1) -> int
             continue
         source = network.populations[projection.source]
         low, high = network.payloads(source)
-        payload, changes = max(abs(low), abs(high)), network.native and network.sends_changes(source)
-        if changes:
+        payload, changes = max(abs(low), abs(high)), source.kind != "graded" and network.sends_changes(source)
+        if changes and (network.native or population.kind == "graded"):
             payload = (max(payload, high - low) >> source.payload_shift) + 1
         multiplier, shift = network.rescale_of(projection)
         if len(shift):
@@ -54,5 +54,16 @@ def worst_input(network: Network, population: Population, steps: int = 1) -> int
             weights = weights.sum(0)
         elif projection.kind == "window":
             weights = weights * projection.kernel[0] * projection.kernel[1]
-        worst += payload * int(weights.max(initial=0)) * (1 if changes and not source.payload_shift else steps)
+        worst += payload * int(weights.max(initial=0)) * (1 if _adds_up(network, source) else steps)
     return worst
+
+
+def _adds_up(network: Network, source: Population) -> bool:
+    """Whether what a population sends over time never adds up to more than the largest that it may send at once.
+
+    Changes do, and what relays pass on of changes; not those of which a payload's shift loses a part.
+    """
+    if source.kind != "graded":
+        return network.sends_changes(source) and not source.payload_shift
+    before = [network.populations[p.source] for p in network.body.projections if p.target == source.name]
+    return all(_adds_up(network, each) for each in before)

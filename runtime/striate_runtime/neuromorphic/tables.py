@@ -58,6 +58,8 @@ class Populations(NamedTuple):
     """-1 where a spike takes the threshold off, 0 where it leaves 0: a mask of what is above the threshold."""
     refractory: I64
     payload_shift: I64
+    counts_changed: I64
+    """1 where active are the neurons whose state changed, 0 where those that were not at rest."""
     neuron: I64
     neurons: I64
     segment: I32

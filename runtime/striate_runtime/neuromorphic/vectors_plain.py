@@ -81,6 +81,25 @@ def plain_block(
     return packed_masks(builder, fires, builder.and_(changed, valid), builder.and_(beyond, valid))
 
 
+def busy_block(
+    builder: Value,
+    sums: Value,
+    at: Value,
+    potential: Value,
+    neuron: Value,
+    bias: Value,
+    parameter: Value,
+    number: Value,
+) -> Value:
+    """A mask of the neurons that have a sum (of 32 or 16 bits), a potential or a bias that is not 0."""
+    element = sums.type.pointee
+    given = load(builder, sums, at, element)
+    given = builder.sext(given, vector(I32)) if element == I16 else given
+    held = builder.or_(load(builder, potential, neuron, I32), load(builder, bias, parameter, I32))
+    busy = builder.icmp_signed("!=", builder.or_(given, held), zeros(I32))
+    return packed_masks(builder, builder.and_(busy, first_lanes(builder, number)))
+
+
 def nothing_new(builder: Value, sums: Value, at: Value, before: Value) -> Value:
     """Whether LANES sums and those of the step before are all 0."""
     return _all_zero(builder, builder.or_(load(builder, sums, at, I16), load(builder, sums, before, I16)), 1)

@@ -28,7 +28,8 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `input`: neurons that only send what the host injects (graded: the payload; rate: a spike when an accumulator of
     the pixel reaches its threshold). `graded`: sum (or max) arriving payload x weight, add bias, requantize, clip to
-    `low..high`, send if not 0, once, at step `fires_at`. `integrate_and_fire`: from step `fires_at` on, v += input +
+    `low..high`, send if not 0, once, at step `fires_at`; under the other codings it only adds up and clips, at every
+    step from `fires_at` on: it passes a part of a sum on. `integrate_and_fire`: from step `fires_at` on, v += input +
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
     `sigma_delta`: from step `fires_at` on, s += input; y = s + bias, requantized and clipped as in `graded`; where y
     is at least `threshold` (1 where absent) away from what has been sent, sends the difference. Its potential is what

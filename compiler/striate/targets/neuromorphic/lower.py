@@ -58,7 +58,7 @@ def write_program(
 
     `chips` 0 is all that the board has. `pin` says where layers must stand (pins.py), `span` where that is written.
     Cores that talk much on the `calibration` data are placed near each other.
-    Raises CompileError: does-not-fit, bad-machine.
+    Raises CompileError: cannot-lower, does-not-fit, bad-machine.
     """
     mapped = map_to_cores(graph, encoded, chip, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration)
     notes = (ASSUMPTIONS[chip.packing.kind], *_unlimited(mapped.demand), *mapped.notes)
@@ -124,6 +124,7 @@ def map_to_cores(
     pins = parse_pins(pin, allowed * capacity(chip), span)
     activity = Activity() if calibration is None else measure(graph, encoded, calibration)
     relayed = relay_partial_sums(encoded, chip)
+    _check_delays(relayed.encoded, chip, spans_of(graph))
     populations, projections = relayed.encoded.encoding.populations, relayed.encoded.encoding.projections
     shapes = {name: population.shape for name, population in populations.items()}
     demand = Demand(chip, shapes, projections, slabs, sorts_of(relayed.encoded.encoding))
@@ -151,6 +152,19 @@ def _allowed(chip: Chip, chips: int, span: Span | None) -> int:
         message = f"'chips' is {chips}, and the board of {chip.title} has {board}"
         raise CompileError(Diagnostic("bad-machine", message, span, help=f"name at most {board}, or leave it out"))
     return chips or board
+
+
+def _check_delays(encoded: Encoded, chip: Chip, spans: Mapping[str, Span | None]) -> None:
+    """Raise CompileError[cannot-lower] where events would have to wait longer than an axon can keep them."""
+    most = chip.numerics.axon_delay_steps.value if chip.numerics.axon_delay_steps else None
+    for projection in encoded.encoding.projections:
+        if most is not None and projection.delay > most:
+            message = (
+                f"events from '{projection.source}' to '{projection.target}' would wait {projection.delay} steps, and "
+                f"an axon of {chip.title} delays them by {most} at most"
+            )
+            help = "split the delay, or make the two ways to the layer more alike: put neurons in between"
+            raise CompileError(Diagnostic("cannot-lower", message, spans.get(projection.layer), help=help))
 
 
 def _cores(mapped: Mapped) -> tuple[Core, ...]:

@@ -168,8 +168,7 @@ class NativeNeurons:
         return all(self.encoding.populations[name].kind == "cuba_lif" for name in self.encoding.senders(neurons))
 
     def write(self, offsets: Mapping[str, int]) -> None:
-        """Let each population start as retiming says, and connect all. Raises CompileError[cannot-lower]."""
-        most = self.chip.numerics.axon_delay_steps.value if self.chip.numerics.axon_delay_steps else None
+        """Let each population start as retiming says, and connect all."""
         for name, offset in offsets.items():
             if self.encoding.populations[name].kind != "input":
                 self.encoding.revise(name, fires_at=offset)
@@ -177,13 +176,6 @@ class NativeNeurons:
         self.encoding.populations = {population.name: population for population in inputs_first}
         for link in self.links:
             delay = chip_delay(link.edge(self.chip.time.event_steps), offsets)
-            if most is not None and delay > most:
-                message = (
-                    f"events from '{link.synapses.source}' to '{link.target}' would wait {delay} steps "
-                    f"({link.synapses.delay} in the network), and an axon of {self.chip.title} delays them by {most} "
-                    "at most"
-                )
-                raise CompileError(Diagnostic("cannot-lower", message, help="split the delay: put neurons in between"))
             connect(self.encoding, link.synapses, self.encoding.populations[link.target], delay)
 
     # -- registers

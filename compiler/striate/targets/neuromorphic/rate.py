@@ -101,6 +101,7 @@ class Rate:
         self.walk.run(self._read)
         for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
             self._feed(name)
+        align_readouts(self.encoding)
         depth = max(population.fires_at for population in self.encoding.populations.values())
         return Encoded("rate", self.steps + depth, self.encoding, self.inputs, self.outputs)
 
@@ -260,6 +261,17 @@ class Rate:
         rates = self._fire(name, value, self.ranges[name].magnitude)
         self.walk.values[name] = rates
         return rates
+
+
+def align_readouts(encoding: Encoding) -> None:
+    """Let all outputs begin to listen in the same step, so that the last step leaves each as many of its input."""
+    last = max(population.fires_at for population in encoding.populations.values())
+    wait = {p.name: last - p.fires_at for p in encoding.populations.values() if p.kind == "readout"}
+    for name in wait:
+        encoding.revise(name, fires_at=last)
+    encoding.projections = [
+        msgspec.structs.replace(p, delay=p.delay + wait.get(p.target, 0)) for p in encoding.projections
+    ]
 
 
 def _limits(node: Node) -> tuple[float, float]:

@@ -2,12 +2,13 @@
 
 A relay adds up what some of the source's channels send, as the layer would, and sends that number, neither rescaled nor
 clipped; the layer adds up its relays. Integers add up alike in any order, so that no output changes. It takes events
-that are wide enough for a partial sum, one more step, and as many more neurons as the layer has, for each part.
+that are wide enough for a partial sum, one more step, and as many more neurons as the layer has, for each part. Where
+a layer is sent something at every step (rate, native, delta), so are its relays, and send on at every step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
@@ -15,6 +16,8 @@ import numpy as np
 
 from striate.targets.neuromorphic.demand import WORDS, Block, Demand
 from striate.targets.neuromorphic.encoding import Encoded, Encoding
+from striate.targets.neuromorphic.relay_time import on_time, waits
+from striate.targets.neuromorphic.retime import LoopError
 from striate.targets.neuromorphic.sums import rescaled_bound
 from striate.targets.neuromorphic.synapses import Rescale
 from striate.tensor import Array
@@ -25,8 +28,8 @@ DIVISIBLE = ("synapse_words", "axons_in", "fan_in")
 """What a core may have less of than one neuron needs, and what a part of its inputs takes less of."""
 
 UNDIVIDED = "its inputs cannot be split over cores, because "
-NO_SUM = UNDIVIDED + "a spike carries no partial sum"
-NO_CHANGE = UNDIVIDED + "changes of partial sums are not sent yet"
+NO_SUM = UNDIVIDED + "a spike of this chip carries no partial sum"
+NO_TIME = UNDIVIDED + "a partial sum takes a step more, and the loop {way} has none to spare: raise its delay"
 WHOLE = UNDIVIDED + "those of a window or of a group belong together"
 ONE_CHANNEL = UNDIVIDED + "one channel alone takes {needed:,} {resource}"
 NARROW = UNDIVIDED + "a partial sum of one channel takes {needed} bits, and an event carries {bits}"
@@ -54,9 +57,13 @@ def relay_partial_sums(encoded: Encoded, chip: Chip) -> Relayed:
     for population in encoded.encoding.populations.values():
         splitter.take(population)
     if splitter.notes:
-        more = _retime(splitter.encoding)
         _drop_unused(splitter.encoding)
-        encoded = replace(encoded, encoding=splitter.encoding, steps=encoded.steps + more)
+        try:
+            encoded = on_time(encoded, splitter.encoding, splitter.waits, chip.time.event_steps)
+        except LoopError as error:
+            names = [name for name in error.populations if name in encoded.encoding.populations]
+            way = " -> ".join(f"'{name}'" for name in (*names, names[0]))
+            return Relayed(encoded, (), splitter.refused | dict.fromkeys(names, NO_TIME.format(way=way)))
     return Relayed(encoded, tuple(splitter.notes), splitter.refused)
 
 
@@ -77,9 +84,12 @@ class _Splitter:
     notes: list[str] = field(default_factory=list[str])
     refused: dict[str, str] = field(default_factory=dict[str, str])
     sums: dict[str, tuple[Array, Array]] = field(default_factory=dict[str, tuple[Array, Array]])
+    waits: dict[str, int] = field(default_factory=dict[str, int])
+    """Of each projection, how many steps later in the network its events count."""
 
     def __post_init__(self) -> None:
         self.encoding.arrays.update(self.encoded.encoding.arrays)
+        self.waits.update(waits(self.encoded))
 
     def take(self, population: Population) -> None:
         """Copy a population and the projections that lead to it, by way of relays if need be."""
@@ -94,9 +104,8 @@ class _Splitter:
 
     def _split(self, population: Population, given: list[Projection], over: tuple[str, int, int]) -> list[Projection]:
         """The projections that lead to it by way of relays, which are added here."""
-        if self.encoded.coding != "graded":
-            changes = self.encoded.coding == "delta" or population.kind == "sigma_delta"
-            raise _Undivided(NO_CHANGE if changes else NO_SUM)
+        if self.encoded.coding != "graded" and not self.chip.numerics.payload_bits.value:
+            raise _Undivided(NO_SUM)
         before = Encoding(dict(self.encoding.populations), list(self.encoding.projections), dict(self.encoding.arrays))
         incoming = given
         try:
@@ -114,11 +123,13 @@ class _Splitter:
         """Incoming projections, packed into as many relays as it takes; and what then leads on."""
         pieces = [piece for each in incoming for piece in self._pieces(population, each)]
         parts = self._packed(population, pieces)
-        if len(parts) >= len(incoming) == len(pieces):
+        each_apart = len(parts) >= len(incoming) == len(pieces)
+        if each_apart and all(piece.kind == "one_to_one" for piece in pieces):
             raise _Undivided(WHOLE)
         onward: list[Projection] = []
         for part in parts:
-            if len(part) == 1 and part[0] in incoming:
+            apart = len(part) == 1 and part[0] in incoming
+            if apart and (not each_apart or part[0].kind == "one_to_one"):
                 onward += part
                 continue
             low, high = self._bounds(part)
@@ -131,6 +142,7 @@ class _Splitter:
             link = f"{name}->{population.name}"
             delay = self.chip.time.event_steps
             onward.append(Projection(link, population.layer, name, population.name, "one_to_one", delay=delay))
+            self.waits[link] = 0
         return onward
 
     def _pieces(self, population: Population, projection: Projection) -> list[Projection]:
@@ -140,7 +152,7 @@ class _Splitter:
         divisible = projection.kind == "dense" or (projection.kind == "conv2d" and projection.groups == 1)
         if not divisible or projection.channels is not None:
             raise _Undivided(WHOLE)
-        channels, number = self.encoding.populations[projection.source].shape[0], 1
+        channels, number = self._known[projection.source].shape[0], 1
         while number < channels:
             number = min(channels, number + max(1, number // 4))
             pieces = _cut(projection, channels, number)
@@ -163,7 +175,7 @@ class _Splitter:
     def _exceeded(self, population: Population, incoming: list[Projection]) -> tuple[str, int, int] | None:
         """What one neuron needs more of than a core has: (resource, needed, had)."""
         names = {population.name, *(projection.source for projection in incoming)}
-        known = self.encoded.encoding.populations | self.encoding.populations | {population.name: population}
+        known = self._known
         demand = Demand(self.chip, {name: known[name].shape for name in names}, incoming)
         for neuron in neurons_in_the_middle(population, incoming):
             used = demand.of(population, neuron)
@@ -191,8 +203,7 @@ class _Splitter:
         return sum(low for low, _ in ends), sum(high for _, high in ends)
 
     def _reached(self, projection: Projection) -> tuple[int, int]:
-        source = self.encoding.populations[projection.source]
-        low, high = min(source.low, 0), max(source.high, 0)
+        low, high = self._sent_by(self._known[projection.source])
         if projection.multiplier is not None and projection.shift is not None:
             arrays = self.encoding.arrays
             rescale = Rescale(arrays[projection.multiplier], arrays[projection.shift])
@@ -204,6 +215,22 @@ class _Splitter:
         above, below = (part[slice(*projection.channels or (None,))].sum(axis=0) for part in self._signed(projection))
         return int((above * low + below * high).min()), int((above * high + below * low).max())
 
+    def _sent_by(self, population: Population) -> tuple[int, int]:
+        """The least and the largest number that one of its events carries, and 0."""
+        low, high = min(population.low, 0), max(population.high, 0)
+        coding, kind = self.encoded.coding, population.kind
+        encoded = kind == "input" and (coding == "delta" or population.changes)
+        if kind in ("cuba_lif", "integrate_and_fire") or (kind == "input" and coding == "rate"):
+            return 0, 1
+        if kind == "sigma_delta" or encoded:
+            return low - high, high - low
+        return low, high
+
+    @property
+    def _known(self) -> dict[str, Population]:
+        """Populations that are copied already, relays among them, and those still to come."""
+        return self.encoded.encoding.populations | self.encoding.populations
+
     def _signed(self, projection: Projection) -> tuple[Array, Array]:
         """Of a whole projection, the sum of the weights above 0 and of those below, i64 `[inputs, outputs]`: inputs are
         the source's channels in a `dense` or `conv2d` projection."""
@@ -213,7 +240,7 @@ class _Splitter:
             if projection.kind in ("window", "one_to_one"):
                 weights = np.broadcast_to(weights, (projection.kernel[0] * projection.kernel[1], 1, *weights.shape))
             elif projection.kind == "dense":
-                channels = self.encoding.populations[projection.source].shape[0]
+                channels = self._known[projection.source].shape[0]
                 weights = weights.reshape(-1, channels, weights.shape[1])
             else:
                 weights = weights.reshape(-1, *weights.shape[2:])
@@ -230,7 +257,7 @@ class _Splitter:
         first, last = projection.channels
         if projection.kind == "conv2d":
             return weights[:, :, first:last]
-        channels = self.encoding.populations[projection.source].shape[0]
+        channels = self._known[projection.source].shape[0]
         by_channel = weights.reshape(-1, channels, weights.shape[1])
         return by_channel[:, first:last].reshape(-1, weights.shape[1])
 
@@ -241,6 +268,7 @@ class _Splitter:
         heard = self._heard(piece, self.encoding.arrays[piece.weights])
         name = self.encoding.fresh_projection(f"{piece.source}->{relay}")
         stored = self.encoding.store(f"{name}.weights", heard)
+        self.waits[name] = self.waits[piece.name]
         return msgspec.structs.replace(piece, name=name, target=relay, weights=stored)
 
 
@@ -263,16 +291,6 @@ def _note(population: Population, over: tuple[str, int, int], relays: int) -> st
         f"{needed:,}; {relays * channels * h * w:,} more neurons send {relays} partial sums of them, an "
         "event's time later, charged like any others"
     )
-
-
-def _retime(encoding: Encoding) -> int:
-    """Let every population fire as soon as all that leads to it has arrived; gives how many steps longer it takes."""
-    before = max(population.fires_at for population in encoding.populations.values())
-    for name in encoding.populations:
-        into = [encoding.populations[p.source].fires_at + p.delay for p in encoding.projections if p.target == name]
-        if into:
-            encoding.revise(name, fires_at=max(into))
-    return max(population.fires_at for population in encoding.populations.values()) - before
 
 
 def _drop_unused(encoding: Encoding) -> None:
