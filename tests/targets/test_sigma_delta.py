@@ -17,6 +17,7 @@ from striate.language import parse_machine
 from striate.operators.sigma_delta import FixedPointSigmaDelta
 from striate.passes import quantize_time
 from striate.pipeline import Compilation, lower, read
+from striate.printer import print_graph
 from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.targets.neuromorphic.not_yet import GIVEN_ANEW, ONLY_INPUTS
 from striate.tensor import Array
@@ -220,6 +221,14 @@ def test_a_threshold_saves_events_and_leaves_less_than_itself_unsent() -> None:
         with open_device(lower(compilation, parse_machine("loihi2"))) as device:
             sent.append(device.profile({"x": x})[1].counts["events_out"])
     assert sent[1] < 0.7 * sent[0]
+
+
+def test_what_is_in_integers_already_stays_as_it_is() -> None:
+    compilation, inputs = random_network(3)
+    again = compilation.quantized.copy()
+    quantize_time(again, inputs)
+    assert any(node.operator.name == "delta" for node in again)
+    assert print_graph(again) == print_graph(compilation.quantized)
 
 
 # -- what is refused

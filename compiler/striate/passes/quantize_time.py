@@ -64,8 +64,8 @@ def quantize_time(graph: Graph, calibration: Mapping[str, Array]) -> QuantizeTim
     """
     assert graph.dt_s is not None, "a graph without time has another quantize"
     arrays = check_calibration(graph, calibration)
-    names = {node.operator.name for node in graph}
-    if not names & set(NEURONS) and names & set(INTEGER_NEURONS):
+    neurons = [node for node in graph if node.operator.name in NEURONS and node.type.is_float]
+    if not neurons and any(node.operator.name in INTEGER_NEURONS for node in graph):
         return QuantizeTimeReport((), {}, {}, graph.copy(), graph.copy(), arrays)
     original = graph.copy()
     folded = graph.copy()

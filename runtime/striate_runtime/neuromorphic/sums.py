@@ -58,12 +58,14 @@ def worst_input(network: Network, population: Population, steps: int = 1) -> int
     return worst
 
 
-def _adds_up(network: Network, source: Population) -> bool:
+def _adds_up(network: Network, source: Population, after: frozenset[str] = frozenset()) -> bool:
     """Whether what a population sends over time never adds up to more than the largest that it may send at once.
 
     Changes do, and what relays pass on of changes; not those of which a payload's shift loses a part.
     """
     if source.kind != "graded":
         return network.sends_changes(source) and not source.payload_shift
+    if source.name in after:
+        return False
     before = [network.populations[p.source] for p in network.body.projections if p.target == source.name]
-    return all(_adds_up(network, each) for each in before)
+    return all(_adds_up(network, each, after | {source.name}) for each in before)

@@ -33,9 +33,9 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
     `sigma_delta`: from step `fires_at` on, s += input; y = s + bias, requantized and clipped as in `graded`; where y
     is at least `threshold` (1 where absent) away from what has been sent, sends the difference. Its potential is what
-    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes. With
-    `payload_shift` an event carries the difference >> payload_shift, and none is sent where that is 0: what is cut off
-    is lost, as in lava.
+    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes; so
+    does one with `changes` under `native`. With `payload_shift` an event carries the difference >> payload_shift, and
+    none is sent where that is 0: what is cut off is lost, as in lava.
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
     `cuba_lif`: Loihi's own neuron, in its integers (spec/neuromorphic.md): from step `fires_at` on, current u and
     potential v decay, u += sum << 6, v += u + bias; at v > threshold << 6 send 1 and set v to 0.

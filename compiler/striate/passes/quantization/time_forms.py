@@ -82,7 +82,7 @@ def _refuse_islands(graph: Graph, forms: dict[str, Form]) -> None:
     """Every neuron, and whatever feeds back, reads integers; the first nodes on the way that have none are named."""
     mistakes: dict[str, Diagnostic] = {}
     for node in graph:
-        if node.operator.name not in NEURONS or forms[node.name] != "float":
+        if node.operator.name not in NEURONS or forms[node.name] != "float" or not node.type.is_float:
             continue
         for culprit in _culprits(graph, node, forms):
             message = (

@@ -151,7 +151,7 @@ class TimeRewriter:
         if node.name not in self.codings:
             self.built.emit(node.name, Hold(threshold), (self._integers(node, value),), span=node.span)
             return
-        coding, unit, biases = self.codings[node.name], self.scale_of_operand(node), self.source.value(node, "bias")
+        coding, unit, biases = self.codings[node.name], self._scale_of_operand(node), self.source.value(node, "bias")
         integer = FixedPointSigmaDelta(
             coding.dtype, threshold=threshold, adds=isinstance(operator, SigmaDelta) and value not in self.held
         )
@@ -163,7 +163,7 @@ class TimeRewriter:
         values = {"bias": bias, "multiplier": multiplier, "shift": shift}
         self.built.emit(node.name, integer, (operand,), values, span=node.span)
 
-    def scale_of_operand(self, node: Node) -> Array:
+    def _scale_of_operand(self, node: Node) -> Array:
         """What 1 is worth in each channel of the sum that a neuron reads."""
         (operand,) = node.inputs
         scale = self.scale_of(operand) if self.forms[operand] == "potential" else self.units[node.name]

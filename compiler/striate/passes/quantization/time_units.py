@@ -41,6 +41,8 @@ _LARGEST_TOTAL = 2.0**30
 """In 64ths of a unit, of what adds up potentials over time."""
 _LARGEST_FINE = 2.0**30
 """In units, of a bias or a weighted sum of the largest codes, where 32 bits are all that must hold it."""
+_LARGEST_PASSED_ON = 2.0**21
+"""In units, of what is held and added as it is: a chip passes its changes on, which are twice as large, in 24 bits."""
 _FINE = 2.0**-12
 """The unit at which codes of several scales are added, as a part of the coarsest scale."""
 
@@ -133,7 +135,7 @@ class Sums:
                 (group.registers if held else group.floors).append(np.array([scale / LARGEST_WEIGHT]))
                 if held:
                     group.bare.append(scale)
-                    group.fine.append(np.array([scale * self.magnitudes[name] / _LARGEST_FINE]))
+                    group.fine.append(np.array([scale * self.magnitudes[name] / _LARGEST_PASSED_ON]))
         if operator.name in FIRING:
             threshold = neuron_of(graph, node).threshold
             assert threshold is not None, f"{operator.name} fires"
