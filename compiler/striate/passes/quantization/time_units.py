@@ -142,7 +142,7 @@ class Sums:
             group.thresholds.append(threshold)
             group.registers.append(threshold / LARGEST_THRESHOLD)
         if operator.name == "sigma_delta" and (bias := graph.value(node, "bias")) is not None:
-            group.fine.append(np.abs(bias.astype(np.float64)) / _LARGEST_FINE)
+            group.floors.append(np.abs(bias.astype(np.float64)) / _LARGEST_FINE)
         limits = {
             ("leaky_integrator", "sum"): _LARGEST_POTENTIAL,
             ("leaky_integrator", "codes"): _LARGEST_POTENTIAL,

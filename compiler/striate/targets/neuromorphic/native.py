@@ -109,7 +109,7 @@ class Native:
                 self.neurons.reserve(node)
         self.walk.run(self._read, self._connect)
         for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
-            self._feed(name, name, 1.0, 0, 0)
+            self._feed(name, 1.0, 0, 0)
         encoding = self.encoding
         try:
             offsets = retime(
@@ -136,9 +136,9 @@ class Native:
 
     # -- borders
 
-    def _feed(self, port: str, value: str, scale: float, low: int, high: int) -> Codes:
-        """The population that the host injects a port into, whose integers are `value`."""
-        shape, threshold = self.graph.inputs[port].shape, threshold_of(self.graph, value)
+    def _feed(self, port: str, scale: float, low: int, high: int) -> Codes:
+        """The population that the host injects a port into."""
+        shape, threshold = self.graph.inputs[port].shape, threshold_of(self.graph, port)
         if threshold is not None:
             check_changes(self.chip, low, high)
         name = self.neurons.add_input(port, image_of(shape), low, high, threshold)
@@ -148,7 +148,7 @@ class Native:
     def _quantize(self, node: Node) -> Value:
         port, scale, low, high = quantized_port(node, self.graph.inputs, self.inputs, NATIVE_ISLAND)
         if port not in self.fed:
-            self.fed[port] = self._feed(port, node.name, scale, low, high)
+            self.fed[port] = self._feed(port, scale, low, high)
         return self.fed[port]
 
     def _value(self, name: str) -> Value:
@@ -160,7 +160,7 @@ class Native:
             raise Refusal(NATIVE_ISLAND)
         if name not in self.fed:
             limits = np.iinfo(NUMPY[type.dtype])
-            self.fed[name] = self._feed(name, name, 1.0, int(limits.min), int(limits.max))
+            self.fed[name] = self._feed(name, 1.0, int(limits.min), int(limits.max))
         return self.fed[name]
 
     def _codes(self, name: str) -> Codes:
@@ -256,7 +256,7 @@ class Native:
         codes = self._codes(node.inputs[0])
         if not all(self.encoding.populations[name].changes for name in self.encoding.senders(codes.neurons)):
             raise Refusal(ONLY_INPUTS)
-        return codes
+        return replace(codes, held=True)
 
     def _change(self, node: Node) -> Value:
         """By how much what is held has changed: what is sent."""

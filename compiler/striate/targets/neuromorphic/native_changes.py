@@ -65,12 +65,12 @@ def relay_changes(neurons: NativeNeurons, total: Sum, name: str, layer: str, res
     return made
 
 
-def threshold_of(graph: Graph, value: str) -> int | None:
+def threshold_of(graph: Graph, port: str) -> int | None:
     """The least change that an input's neurons send, where every reader of its integers is a `hold` of one threshold.
 
     None where no `hold` reads them. Raises Refusal where others do as well: the input is one population.
     """
-    pending, seen, found = [value], set[str](), set[int | None]()
+    pending, seen, found = [port], set[str](), set[int | None]()
     while pending:
         name = pending.pop()
         if name in seen:
@@ -81,7 +81,7 @@ def threshold_of(graph: Graph, value: str) -> int | None:
         for user in graph.users(name):
             if isinstance(user.operator, Hold):
                 found.add(max(1, user.operator.threshold))
-            elif user.operator.breaks_cycles or user.operator.name in MOVEMENTS:
+            elif user.operator.breaks_cycles or user.operator.name in ("quantize", *MOVEMENTS):
                 pending.append(user.name)
             else:
                 found.add(None)
