@@ -79,8 +79,8 @@ class _Text:
         elif kind == "sum":
             others = [n for n, s in self.images.items() if s == (c, h, w) and n != source]
             body, shape = f"{source} - {others[-1]}" if others else f"{source} |> delay(1)", (c, h, w)
-        elif kind == "concat" and source != "d":
-            other = next(n for n in self.images if self.images[n][1:] == (h, w) and n != "d")
+        elif kind == "concat":
+            other = next(n for n in self.images if self.images[n][1:] == (h, w))
             body, shape = f"concat({source}, {other}) |> {conv}", small
         elif kind == "late":
             body = f"({source} |> delay({int(rng.integers(1, 4))}) |> {conv}) + ({source} |> {conv} |> delay(1))"

@@ -237,6 +237,9 @@ REFUSED = {
     "y = x |> delta |> conv2d(4, 3) |> sigma_delta": "'y.conv2d' (conv2d) weighs changes, and would add its bias",
     "y = (x |> delta |> sigma_delta) + x |> lif(5ms)": "'y.add' (add) adds 'y.sigma_delta', which are changes, and 'x'",
     "y = concat(x |> lif(5ms), x |> delta) |> conv2d(4, 3, bias=false) |> lif(5ms)": "(concat) puts side by side",
+    "y = concat(x |> lif(5ms) |> delta, x |> delta |> sigma_delta) |> conv2d(4, 3, bias=false) |> sigma_delta": (
+        "mean different things in integers"
+    ),
     "y = x |> delta |> max_pool2d(2) |> sigma_delta": "'y.max_pool2d' (max_pool2d) takes the largest change",
     "y = x |> delta |> sigmoid |> sigma_delta": "'y.sigmoid' (sigmoid) has no integer form",
 }

@@ -28,18 +28,21 @@ def codings_of(
     graph: Graph, forms: Mapping[str, Form], held: set[str], arrays: Mapping[str, Array], seen: Mapping[Watched, Range]
 ) -> dict[str, Coding]:
     """The coding of every float input, and of all that holds codes of its own. What is put side by side shares one."""
-    own = [node for node in graph if holds_codes(node, forms, held)]
-    shared = {node.name: node.name for node in own}
+    ranges = {node.name: _range(node, seen[node.name, True]) for node in graph if holds_codes(node, forms, held)}
+    codings = {name: _input_coding(graph, name, arrays[name]) for name, type in graph.inputs.items() if type.is_float}
+    encoded = {name: _range_of_input(arrays[name]) for name in codings if only_encoded(graph, name)}
+    ranges |= encoded
+    shared = {name: name for name in ranges}
     for node in graph:
         if isinstance(node.operator, Concat) and node.name in held and forms[node.name] == "codes":
             meeting = {shared[name] for name in origins(graph, node.name, set(shared)) if name in shared}
             shared = {name: min(meeting) if first in meeting else first for name, first in shared.items()}
-    codings = {name: _input_coding(graph, name, arrays[name]) for name, type in graph.inputs.items() if type.is_float}
     for first in set(shared.values()):
         names = [name for name in shared if shared[name] == first]
-        ranges = [_range(graph.node(name), seen[name, True]) for name in names]
-        low, high = min(each.low for each in ranges), max(each.high for each in ranges)
-        coding = coding_for(Range(low, high, max(each.magnitude for each in ranges)))
+        if names[0] in encoded and len(names) == 1:
+            continue
+        low, high = min(ranges[name].low for name in names), max(ranges[name].high for name in names)
+        coding = coding_for(Range(low, high, max(ranges[name].magnitude for name in names)))
         codings |= dict.fromkeys(names, coding)
     return codings
 
@@ -113,8 +116,15 @@ def _input_coding(graph: Graph, name: str, data: Array) -> Coding:
         delayed = any(user.operator.breaks_cycles for user in graph.users(name))
         if coding is not None and not (delayed and coding.dtype == "u8"):
             return coding
+    if only_encoded(graph, name):
+        return coding_for(_range_of_input(data))
     largest = max(abs(low), abs(high))
-    return coding_for(Range(min(low, 0.0) if only_encoded(graph, name) else -largest, largest, largest))
+    return coding_for(Range(-largest, largest, largest))
+
+
+def _range_of_input(data: Array) -> Range:
+    low, high = float(data.min()), float(data.max())
+    return Range(low, high, max(abs(low), abs(high)))
 
 
 def _origin(graph: Graph, value: str, codings: Mapping[str, Coding]) -> str:

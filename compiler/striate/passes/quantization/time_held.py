@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
 from striate.operators.shaping import Concat
-from striate.passes.quantization.time_forms import HOLDING, WEIGHTED, Form, is_movement
+from striate.passes.quantization.time_forms import FIRING, HOLDING, WEIGHTED, Form, is_movement
 from striate.tensor import Array
 
 
@@ -33,7 +33,7 @@ def held_values(graph: Graph, forms: Mapping[str, Form]) -> set[str]:
 
 
 def origins(graph: Graph, value: str, stops: set[str]) -> set[str]:
-    """The inputs, and the nodes of `stops`, that codes come from."""
+    """The inputs, and the nodes of `stops`, that codes come from; spikes come from neither."""
     seen, pending, found = set[str](), [value], set[str]()
     while pending:
         name = pending.pop()
@@ -42,7 +42,7 @@ def origins(graph: Graph, value: str, stops: set[str]) -> set[str]:
         seen.add(name)
         if name in graph.inputs or name in stops:
             found.add(name)
-        else:
+        elif graph.node(name).operator.name not in FIRING:
             pending += graph.node(name).inputs
     return found
 
