@@ -293,7 +293,7 @@ def test_events_must_be_wide_enough_for_a_change(machine: str, carries: str) -> 
 
 def test_a_chip_whose_events_are_wide_enough_takes_them(tmp_path: Path) -> None:
     text = load_hardware("teaching").text
-    wider = text.replace("payload_bits = { value = 8,", "payload_bits = { value = 20,")
+    wider = text.replace("payload_bits = { value = 8,", "payload_bits = { value = 24,")
     assert wider != text
     (tmp_path / "wide.toml").write_text(wider)
     for seed in range(6):
