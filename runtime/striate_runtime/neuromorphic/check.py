@@ -122,11 +122,14 @@ class Network:
             return self.body.input_low[ports[0]], self.body.input_high[ports[0]]
         return population.low, population.high
 
+    def sends_changes(self, population: Population) -> bool:
+        """Whether its events carry by how much a number has changed."""
+        return population.kind == "sigma_delta" or self.body.coding == "delta" or population.changes
+
     def unit(self, projection: Projection) -> bool:
         """Whether every event that arrives through it counts its weight once."""
         source = self.populations[projection.source]
-        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
-        return not changes and projection.multiplier is None and self.payloads(source) == (0, 1)
+        return not self.sends_changes(source) and projection.multiplier is None and self.payloads(source) == (0, 1)
 
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
@@ -198,6 +201,8 @@ class Network:
             )
         shifts = population.payload_shift != 0
         self.check(not shifts or (self.native and population.kind == "sigma_delta"), place, "shifts no payload")
+        changing = not population.changes or (self.native and population.kind == "input")
+        self.check(changing, place, "sends changes, which only an input of the native coding may say")
         if population.kind == "sigma_delta":
             self.check(population.reduce == "sum", place, "a sum of changes is no maximum")
             least, most = 1 - (1 << 30), (1 << 30) - 1
@@ -224,9 +229,8 @@ class Network:
         if self.body.coding == "graded":
             arrival = source.fires_at + projection.delay
             self.check(arrival <= target.fires_at, place, f"arrives at step {arrival}, after {target.fires_at}")
-        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
-        rescaled = projection.multiplier is not None
-        self.check(not (changes and rescaled), place, "rescales changes, whose rounding would not add up")
+        rescaled = self.sends_changes(source) and projection.multiplier is not None
+        self.check(not rescaled, place, "rescales changes, whose rounding would not add up")
         one_channel = projection.kind in ("window", "one_to_one")
         fits = projection.channel_offset >= 0 and source.shape[0] + projection.channel_offset <= target.shape[0]
         if projection.kind == "one_to_one" and source.shape[1:] != target.shape[1:]:

@@ -33,9 +33,9 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
     `sigma_delta`: from step `fires_at` on, s += input; y = s + bias, requantized and clipped as in `graded`; where y
     is at least `threshold` (1 where absent) away from what has been sent, sends the difference. Its potential is what
-    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes. With
-    `payload_shift` an event carries the difference >> payload_shift, and none is sent where that is 0: what is cut off
-    is lost, as in lava.
+    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes; so
+    does one with `changes` under `native`. With `payload_shift` an event carries the difference >> payload_shift, and
+    none is sent where that is 0: what is cut off is lost, as in lava.
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
     `event_driven`: DYNAP-CNN's own neuron, on a chip without steps: v += weight at each event that meets it; at
     v >= threshold it sends 1 at once, and v -= threshold (`reset` subtract) or v = 0; its bias is added once a tick.
@@ -81,6 +81,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory: Steps = 0
     fires: bool = True
     payload_shift: int = 0
+    changes: bool = False
 
     @property
     def resets_softly(self) -> bool:
@@ -156,9 +157,14 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
     native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
+<<<<<<< HEAD
     it may have fewer than `steps` of them: nothing is sent in the steps after. delta: the same with the numbers scaled
     as under graded, of which an event carries the change.
     `tick_us` is how long one of `steps` lasts where the network itself says so and the chip does not.
+=======
+    it may have fewer than `steps` of them: nothing is sent in the steps after. delta, and native where the population
+    sends `changes`: the same with the numbers scaled as under graded, of which an event carries the change.
+>>>>>>> main
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
     Native and delta only: `read_at` says after how many steps a port is read (where it is not named: after all); a port

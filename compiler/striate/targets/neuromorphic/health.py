@@ -6,7 +6,7 @@ Pure functions of what a chip's trace holds and of the float graph's values on t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,9 @@ class FiringHealth:
     Under `rate`: `clipped` is the part of the float activations that lie above the layer's full scale, `drift` the mean
     of (rate - activation / full scale), `error` the mean of its magnitude. Under `native`: `clipped` is None, `drift`
     is how much more often a neuron fires in a step, and `error` the part of all (neuron, step) pairs in which just one
-    of the two fires.
+    of the two fires. Of neurons that send changes, a spike is a change; `saturated` is the part of all (neuron, step)
+    pairs in which what they hold stands at a limit other than 0, and `drift` and `error` are the mean of (what it holds
+    - what the float neuron has sent so far), and of its magnitude, in parts of the largest that its codes can say.
     """
 
     name: str
@@ -77,6 +79,31 @@ def examine_spikes(
         found.append(
             _health(population.name, sent, wanted.any(axis=1), 1 + population.refractory, None, drift, differing)
         )
+    return tuple(found)
+
+
+def examine_changes(
+    populations: Iterable[Population],
+    spikes: Mapping[str, Array],
+    held: Mapping[str, Array],
+    floats: Mapping[str, Array],
+    scales: Mapping[str, float],
+) -> tuple[FiringHealth, ...]:
+    """Under `native`, neurons that send changes. held: what they hold, population -> `[N, T, C, H, W]`.
+
+    `scales`: what the code 1 is worth. The others are as of `examine_spikes`.
+    """
+    found: list[FiringHealth] = []
+    for population in populations:
+        if population.kind != "sigma_delta" or population.name not in floats or population.name not in scales:
+            continue
+        sent, codes = spikes[population.name] != 0, held[population.name]
+        changes = floats[population.name].reshape(sent.shape).astype(np.float64)
+        scale, low, high = scales[population.name], population.low, population.high
+        off = (codes * scale - np.cumsum(changes, axis=1)) / (scale * max(high, -low))
+        active = (changes != 0).any(axis=1)
+        row = _health(population.name, sent, active, 1, None, float(off.mean()), float(np.abs(off).mean()))
+        found.append(replace(row, saturated=float(((codes == high) | ((codes == low) & (low != 0))).mean())))
     return tuple(found)
 
 
