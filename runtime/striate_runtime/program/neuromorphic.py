@@ -157,26 +157,20 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
     native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
-<<<<<<< HEAD
-    it may have fewer than `steps` of them: nothing is sent in the steps after. delta: the same with the numbers scaled
-    as under graded, of which an event carries the change.
-    `tick_us` is how long one of `steps` lasts where the network itself says so and the chip does not.
-=======
     it may have fewer than `steps` of them: nothing is sent in the steps after. delta, and native where the population
     sends `changes`: the same with the numbers scaled as under graded, of which an event carries the change.
->>>>>>> main
+    `tick_us` is how long one of `steps` lasts where the network itself says so and the chip does not.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
     Native and delta only: `read_at` says after how many steps a port is read (where it is not named: after all); a port
     in `series` has a first dimension of T, and gives what was read after each of the T steps up to that.
 
-    An `event_driven` population is read by its `spike_count`, which `reads` says. Native only: `reads` says what of a
-    `cuba_lif` an output port gives: its `potential` v (where it is not named), its
-    `current` u, its `spike_count`, or its `spikes` in one step; of a `sigma_delta` its `potential`, or as its `current`
-    the sum of all it was sent. Where the published simulators of Loihi disagree, the
-    default is what they agree on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does;
-    `even_mixed_weights` takes the lowest bit off the weights of a `dense` projection that has both signs, as the other
-    does.
+    `reads` says what an output port gives of an `event_driven` population: its `spike_count`, and nothing else.
+    Native only: of a `cuba_lif` its `potential` v (where it is not named), its `current` u, its `spike_count`, or its
+    `spikes` in one step; of a `sigma_delta` its `potential`, or as its `current` the sum of all it was sent. Where the
+    published simulators of Loihi disagree, the default is what they agree on: `sum_bits` 21 wraps a step's sum << 6 at
+    21 bits and a sign, as one of them does; `even_mixed_weights` takes the lowest bit off the weights of a `dense`
+    projection that has both signs, as the other does.
     """
 
     coding: Literal["graded", "rate", "native", "delta"]
