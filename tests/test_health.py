@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Striate
+from conftest import ROOT, Striate
 
-from striate.targets.neuromorphic.health import examine_rates, examine_spikes
+from striate.targets.neuromorphic.health import examine_changes, examine_rates, examine_spikes
 from striate_runtime.program.neuromorphic import Population
 
 
@@ -91,6 +91,29 @@ def test_a_low_percentile_clips_and_saturates_and_errs_low(striate: Striate, net
     assert cut["clipped"] > 0.1
     assert cut["saturated"] > 0.1 > whole["saturated"]
     assert cut["drift"] < -0.05
+
+
+def test_what_is_held_is_compared_with_all_that_the_float_neurons_have_sent() -> None:
+    layer = Population("a", "a", (2, 1, 1), "sigma_delta", low=0, high=10)
+    held = np.array([0, 4, 10, 10, 0, 0, 0, 0]).reshape(2, 4).T.reshape(1, 4, 2, 1, 1)
+    floats = np.array([0.0, 2.5, 2.5, 1.0, 0.0, 0.0, 0.5, 0.0]).reshape(2, 4).T.reshape(1, 4, 2, 1, 1)
+    sent = (np.diff(held, axis=1, prepend=0) != 0).astype(np.uint8)
+    (found,) = examine_changes([layer], {"a": sent}, {"a": held}, {"a": floats}, {"a": 0.5})
+    assert (found.neurons, found.dead, found.silenced, found.dead_channels) == (2, 1, 1, 1)
+    assert found.rate == 2 / 8
+    assert found.saturated == 2 / 8
+    assert found.drift == pytest.approx((0 - 0.5 + 0 - 1.0 + 0 + 0 - 0.5 - 0.5) / 8 / 5)
+    assert found.error == pytest.approx((0.5 + 1.0 + 0.5 + 0.5) / 8 / 5)
+
+
+def test_the_example_of_changes_is_healthy_on_the_chip(striate: Striate) -> None:
+    example = ROOT / "examples" / "digits" / "lenet5_changes.striate"
+    found = json.loads(striate("compile", example, "--on", "loihi2", "--emit", "health", "--json").out)
+    names = [layer["name"] for layer in found["layers"]]
+    assert names == ["conv1", "pool1", "conv2", "pool2", "fc1", "fc2", "logits.sigma_delta"]
+    assert all(0 < layer["error"] < 0.005 and abs(layer["drift"]) < 0.002 for layer in found["layers"])
+    assert all(layer["saturated"] < 0.001 and 0.3 < layer["rate"] < 1 for layer in found["layers"])
+    assert found["problems"] == []
 
 
 def test_more_steps_bring_rates_nearer(striate: Striate, networks: Path) -> None:

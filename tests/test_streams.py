@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Striate
+from conftest import ROOT, Striate
 
 NETWORK = """
 network tiny(image: f32[1, 6, 6]) -> y {
@@ -46,6 +46,43 @@ def test_run_gives_an_output_for_every_frame(striate: Striate, tiny: Path) -> No
         assert np.array_equal(streams["y"].reshape(-1, 3), frames["y"])
         right = (frames["y"].argmax(1) == np.load(tiny.with_name("frames.npz"))["label"]).mean()
     assert json.loads(told.out)["accuracy"] == pytest.approx(right)
+
+
+CHANGES = ROOT / "examples" / "digits" / "lenet5_changes.striate"
+
+
+def test_the_example_of_changes_does_what_delta_makes_of_the_network_without_time(striate: Striate) -> None:
+    told = striate("profile", CHANGES, "--on", "loihi2", "--metrics", "--json")
+    changes = json.loads(told.out)
+    streams = ("--data", CHANGES.with_name("moving_digits.npz"))
+    told = striate("profile", CHANGES.with_name("lenet5.striate"), "--on", DELTA, *streams, "--metrics", "--json")
+    delta = json.loads(told.out)
+    frames = 16
+    for count in ("synops", "messages_sent", "messages_injected", "synapse_words"):
+        assert changes["counts"][count] / frames == pytest.approx(delta["counts"][count], rel=1e-12), count
+    assert changes["latency_us"]["value"] / frames == pytest.approx(delta["latency_us"]["value"], rel=1e-3)
+    for metrics in (changes["metrics"], delta["metrics"]):
+        operations = metrics["neurobench"]["SynapticOperations"]
+        assert operations["Effective_MACs"] > 0 == operations["Effective_ACs"], "a change is multiplied"
+
+
+def test_labels_of_every_step_are_compared_with_answers_of_every_step(striate: Striate) -> None:
+    report = json.loads(striate("compare", CHANGES, "--on", "loihi2", "--json", "-").out)
+    (chip,) = report["results"]
+    assert chip["exact"] is True
+    assert (report["reference_accuracy"], chip["accuracy"], chip["agreement"]) == (252 / 256, 252 / 256, 1)
+    assert json.loads(striate("run", CHANGES, "--on", "loihi2", "--json").out)["accuracy"] == 252 / 256
+
+
+def test_labels_of_every_step_are_refused_where_there_is_one_answer(striate: Striate, tmp_path: Path) -> None:
+    path = tmp_path / "once.striate"
+    path.write_text(CHANGES.read_text().replace("|> sigma\n", "|> sum_over_time\n"))
+    given = ("--weights", CHANGES.with_name("lenet5.safetensors"))
+    for name in ("data", "calibration"):
+        given += (f"--{name}", CHANGES.with_name("moving_digits.npz"))
+    outcome = striate("compare", path, "--on", "loihi2", *given)
+    assert outcome.code == 1
+    assert "'label' must be integers [16], one for each sample; it is int64[16, 16]" in outcome.err
 
 
 def test_compare_runs_other_machines_frame_by_frame(striate: Striate, tiny: Path) -> None:

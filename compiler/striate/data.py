@@ -126,12 +126,16 @@ def frames_of(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
 
 
-def load_labels(path: Path, *samples: int) -> Array | None:
-    """The array `label` of a data file, `[N]` or for streams `[N, T]`, or None where it has none."""
+def load_labels(path: Path, *samples: int, steps: int | None = None) -> Array | None:
+    """The array `label` of a data file, `[N]` or for streams `[N, T]`, or None where it has none.
+
+    With `steps`, what is asked answers in every one of them, and labels may be `[N, steps]`.
+    """
     labels = read_arrays(path).get("label")
     if labels is None:
         return None
-    if labels.shape != samples or labels.dtype.kind not in "iu":
+    fits = labels.shape == samples or (steps is not None and labels.shape == (*samples, steps))
+    if not fits or labels.dtype.kind not in "iu":
         wrong, each = f"it is {labels.dtype}{list(labels.shape)}", "sample" if len(samples) == 1 else "frame"
         message = f"{path}: 'label' must be integers {list(samples)}, one for each {each}; {wrong}"
         raise CompileError(Diagnostic("bad-data", message))

@@ -119,6 +119,13 @@ class Compilation:
         return int(next(iter(self.calibration.values())).shape[1])
 
     @property
+    def steps_of_answers(self) -> int | None:
+        """How many steps the data have, if a network with time answers in every one of them, not once at the end."""
+        once = self.graph.downstream(node.name for node in self.graph if node.operator.reads_out)
+        answers_once = self.graph.dt_s is None or not once.isdisjoint(self.graph.outputs.values())
+        return None if answers_once else self.steps
+
+    @property
     def _stand_in_steps(self) -> int | None:
         return None if self.graph.dt_s is None else self.steps or STAND_IN_STEPS
 
@@ -194,7 +201,7 @@ def lower(
 
     target, hardware, options = find(machine)
     target.admit(hardware, machine.span)
-    graph = compilation.quantized if target.computes_in_integers(options) else compilation.optimised
+    graph = compilation.quantized if target.computes_in_integers(options, hardware) else compilation.optimised
     return target.compile(
         Request(
             graph,

@@ -4,6 +4,8 @@
 
 image f32[16, 16, 1, 28, 28]: 16 digits, 16 frames each; in every fourth frame the digit has moved a pixel to the right.
 label i64[16, 16].
+
+And calibration_streams.npz: the 256 images of digits_calibration.npz as 16 streams of 16 frames, each another digit.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ def main() -> None:
     frames = [np.roll(images, frame // STILL - FRAMES // STILL // 2, axis=-1) for frame in range(FRAMES)]
     streams = {"image": np.stack(frames, axis=1), "label": np.repeat(labels[:, None], FRAMES, axis=1)}
     np.savez_compressed(HERE / "moving_digits.npz", allow_pickle=False, **streams)
+    with np.load(HERE / "digits_calibration.npz") as digits:
+        images = digits["image"].reshape(-1, FRAMES, *digits["image"].shape[1:])
+    np.savez_compressed(HERE / "calibration_streams.npz", allow_pickle=False, image=images)
 
 
 if __name__ == "__main__":

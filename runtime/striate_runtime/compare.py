@@ -44,16 +44,19 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def accuracy(outputs: Array, labels: Array) -> float:
-    """The share of samples `[N, classes]` whose largest output is the label `[N]`."""
-    return float((outputs.reshape(len(outputs), -1).argmax(axis=1) == labels).mean())
+    """The share of labels `[N]` (in every step `[N, T]`) at which the largest of the outputs `[N, ..., classes]` is."""
+    return float((outputs.reshape(labels.size, -1).argmax(axis=1) == labels.reshape(-1)).mean())
 
 
-def agreement(outputs: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
-    """The share of samples whose largest value is at the same place as the reference's, in every output."""
-    same = [
-        outputs[name].reshape(len(expected), -1).argmax(1) == expected.reshape(len(expected), -1).argmax(1)
-        for name, expected in reference.items()
-    ]
+def agreement(outputs: Mapping[str, Array], reference: Mapping[str, Array], answers: int | None = None) -> float:
+    """The share of samples whose largest value is at the same place as the reference's, in every output.
+
+    `answers`: how many there are in each output, where there is one for every step of a sample.
+    """
+    same: list[Array] = []
+    for name, expected in reference.items():
+        number = len(expected) if answers is None else answers
+        same.append(outputs[name].reshape(number, -1).argmax(1) == expected.reshape(number, -1).argmax(1))
     return float(np.logical_and.reduce(same).mean())
 
 

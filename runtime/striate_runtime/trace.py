@@ -1,9 +1,9 @@
 """What one run computed, value by value, under names that every machine shares: kept in a file, and read back.
 
 A trace maps names to arrays. `conv1` is the value of the node `conv1`, `[N, *shape]`. Where values travel as spikes
-over time, `conv1@spikes` is 1 where a neuron sent one, and `conv1@potentials` what it held after each step (and
-`conv1@currents`, where a neuron has one), each `[N, steps, *shape]`. `conv1@events` is how many events the layer sent
-at each step, `[N, steps]`.
+over time, `conv1@spikes` is 1 where a neuron sent one (on a chip without steps, how many it sent in a tick), and
+`conv1@potentials` what it held after each step (and `conv1@currents`, where a neuron has one), each
+`[N, steps, *shape]`. `conv1@events` is how many events the layer sent at each step, `[N, steps]`.
 """
 
 from __future__ import annotations

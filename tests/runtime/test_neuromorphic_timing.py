@@ -18,9 +18,10 @@ from striate_runtime.hardware import Chip, load_hardware
 from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.chip import EmulatedChip
 from striate_runtime.neuromorphic.counts import CORE_COLUMNS, MESSAGES_OUT
+from striate_runtime.neuromorphic.event_timing import event_latency
 from striate_runtime.neuromorphic.levels import LEVELS, level_steps_ns
 from striate_runtime.neuromorphic.messages import Messages, messages_of, senders_of
-from striate_runtime.neuromorphic.timing import core_times_ns, event_latency, message_times_ns
+from striate_runtime.neuromorphic.timing import core_times_ns, message_times_ns
 from striate_runtime.neuromorphic.tracing import make_room
 from striate_runtime.profile import Profile
 from striate_runtime.program.neuromorphic import Core
@@ -452,12 +453,16 @@ def test_a_step_that_only_its_queues_make_late_is_noticed_by_the_finer_levels():
         ]
 
 
-def test_an_events_way_is_known_for_one_layer_and_for_all():
+def test_an_events_way_is_published_for_one_layer_and_for_all_and_derived_between():
     speck = load_hardware("speck")
     assert isinstance(speck, Chip)
     one, some, nine = (event_latency(layers, speck) for layers in (1, 4, 9))
-    assert (one.value, some.value, nine.value) == (1.58, None, 3.36)
+    assert (one.value, nine.value) == (1.58, 3.36)
+    assert some.value == pytest.approx(1.58 + 3 * (3.36 - 1.58) / 8)
     assert (some.low, some.high) == (1.58, 3.36)
+    assert "derived" in some.note
+    assert "derived" not in one.note + nine.note
+    assert event_latency(10, speck).value is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from gpu_time_networks import tuned, with_time
 
 from striate.diagnostics import CompileError
 from striate.graph import Graph
-from striate.operators import Add, Conv2d, CubaLif, Delay, FixedPointLif
+from striate.operators import Add, Conv2d, CubaLif, Delay, FixedPointLif, FixedPointSigmaDelta
 from striate.targets.gpu import compile_for_gpu
 from striate.targets.gpu.emission import Precision
 from striate.targets.gpu.workers import BuildRequest, build_all, key_of
@@ -57,6 +57,7 @@ def programs(cache: Path) -> dict[str, Program]:
         "residual": compiled(residual(), "f16", cache),
         "quantized": compiled(quantized(), "i8", cache),
         "spiking i8": compiled(spiking(), "i8", cache, STEPS),
+        "holding i8": compiled(holding(), "i8", cache, STEPS),
         "spiking f16": compiled(spiking_floats(), "f16", cache, STEPS),
     }
 
@@ -86,6 +87,20 @@ def spiking() -> Graph:
     graph.add("in", Conv2d(64, 1, bias=False), ["s1"])
     graph.add("sum", Add(), ["in", "both"])
     graph.add("s2", FixedPointLif("zero", 1), ["sum"])
+    graph.outputs["s2"] = "s2"
+    return tuned(graph, 0)
+
+
+def holding() -> Graph:
+    """The same of neurons that hold what changes add up to; the first adds up what it is given."""
+    graph = with_time("holding", x=TensorType("u8", (64, 28, 28)))
+    graph.add("conv", Conv2d(64, 3, padding=1), ["x"])
+    graph.add("s1", FixedPointSigmaDelta("u8", threshold=8, adds=True), ["conv"])
+    graph.add("back", Delay(1, (64, 28, 28), "u8"), ["s2"])
+    graph.add("both", Conv2d(64, 3, padding=1), ["back"])
+    graph.add("in", Conv2d(64, 1, bias=False), ["s1"])
+    graph.add("sum", Add(), ["in", "both"])
+    graph.add("s2", FixedPointSigmaDelta("u8", threshold=8), ["sum"])
     graph.outputs["s2"] = "s2"
     return tuned(graph, 0)
 
@@ -158,6 +173,9 @@ def test_the_default_convolution_multiplies_on_tensor_cores(
         ("spiking i8", "conv", "sm_80", "IMMA"),
         ("spiking i8", "both", "sm_90a", "IGMMA"),
         ("spiking f16", "conv", "sm_90a", "HGMMA"),
+        ("holding i8", "conv", "sm_90a", "IGMMA"),
+        ("holding i8", "conv", "sm_80", "IMMA"),
+        ("holding i8", "both", "sm_90a", "IGMMA"),
     ],
 )
 def test_convolution_and_neuron_are_one_kernel_on_tensor_cores_with_the_state_in_registers(
@@ -170,8 +188,8 @@ def test_convolution_and_neuron_are_one_kernel_on_tensor_cores_with_the_state_in
     assert re.search(rf"\b{instruction}\b", code)
     assert not re.search(r"\b(LDL|STL)\b", code), "local memory is where registers spill to"
     pointers = [argument.ref for argument in launch.arguments if argument.kind == "buffer"]
-    states = [ref for ref in pointers if ref.endswith((".u", ".v", ".resting"))]
-    assert len(states) == (3 if launch.loop else 0)
+    states = [ref for ref in pointers if ref.endswith((".u", ".v", ".resting", ".s", ".held"))]
+    assert len(states) == (0 if not launch.loop else 1 if name == "holding i8" else 3)
 
 
 def test_the_default_convolution_copies_both_operands_sixteen_bytes_at_a_time(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -119,7 +120,7 @@ def changing(seed: int) -> tuple[FixedPointSigmaDelta, Array, dict[str, Array]]:
     largest = int(rng.choice([2, 60, 4000]))
     x = rng.integers(-largest, largest + 1, (STEPS, *SHAPE)) * (rng.random((STEPS, *SHAPE)) < 0.4)
     low, high = ((-127, 127), (0, 255), (-5000, 9000))[seed % 3]
-    neuron = FixedPointSigmaDelta(low, high, int(rng.choice([0, 1, 2, 9])))
+    neuron = FixedPointSigmaDelta("i32", low, high, int(rng.choice([0, 1, 2, 9])), adds=True)
     channels = SHAPE[0]
     return (
         neuron,
@@ -132,10 +133,20 @@ def changing(seed: int) -> tuple[FixedPointSigmaDelta, Array, dict[str, Array]]:
     )
 
 
+def held_by(neuron: FixedPointSigmaDelta, x: Array, parameters: dict[str, Array]) -> Array:
+    """What neurons hold after each step, `[T, C, H, W]`."""
+    state, held = neuron.at_rest((x[:1],), (TensorType("i32", SHAPE),)), list[Array]()
+    for row in x:
+        after, state = neuron.step((row[None],), state, 0.001, **parameters)
+        held.append(after[0])
+    return np.stack(held)
+
+
 def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Array], payload_shift: int = 0) -> Program:
     """x -> y -> z, one to one: z adds up what y sends."""
     roles: dict[str, Any] = {role: role for role in parameters}
-    fields: dict[str, Any] = {"payload_shift": payload_shift, "low": neuron.low, "high": neuron.high, **roles}
+    low, high = neuron.limits
+    fields: dict[str, Any] = {"payload_shift": payload_shift, "low": low, "high": high, **roles}
     arrays = parameters | {"threshold": np.full(SHAPE[0], max(1, neuron.threshold), np.int32)}
     populations = (
         Population("x", "x", SHAPE, "input"),
@@ -172,12 +183,8 @@ def sigma_delta_program(neuron: FixedPointSigmaDelta, parameters: dict[str, Arra
 @pytest.mark.parametrize("seed", range(12))
 def test_a_sigma_delta_population_computes_what_the_operator_means(seed: int):
     neuron, x, parameters = changing(seed)
-    state: State = {name: np.zeros((1, *SHAPE), np.int32) for name in ("s", "sent")}
-    sent: list[Array] = []
-    for row in x:
-        change, state = neuron.step((row[None],), state, 0.001, **parameters)
-        sent.append(change[0])
-    levels = np.cumsum(sent, axis=0)
+    levels = held_by(neuron, x, parameters)
+    sent = np.diff(levels, axis=0, prepend=0)
     with open_device(sigma_delta_program(neuron, parameters)) as chip:
         outputs, profile = chip.profile({"x": x[None]})
     assert np.array_equal(outputs["y"][0], levels)
@@ -188,14 +195,17 @@ def test_a_sigma_delta_population_computes_what_the_operator_means(seed: int):
 @pytest.mark.parametrize("seed", range(3))
 def test_at_threshold_0_what_a_sigma_delta_has_sent_is_the_requantized_sum(seed: int):
     neuron, x, parameters = changing(seed)
-    exact = FixedPointSigmaDelta(neuron.low, neuron.high)
-    state: State = {name: np.zeros((1, *SHAPE), np.int32) for name in ("s", "sent")}
-    for row in x:
-        _, state = exact.step((row[None],), state, 0.001, **parameters)
+    held = held_by(replace(neuron, threshold=0), x, parameters)
     bias = parameters.pop("bias").reshape(-1, 1, 1)
-    total = (x.sum(0) + bias)[None].astype(np.int32)
-    wanted = Requantize("i32", neuron.low, neuron.high).reference(total, **parameters)
-    assert np.array_equal(state["sent"], wanted)
+    totals = (x.cumsum(0) + bias).astype(np.int32)
+    assert np.array_equal(held, Requantize("i32", *neuron.limits).reference(totals, **parameters))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_given_sums_instead_of_changes_a_sigma_delta_holds_the_same(seed: int):
+    neuron, x, parameters = changing(seed)
+    sums = x.cumsum(0).astype(np.int32)
+    assert np.array_equal(held_by(replace(neuron, adds=False), sums, parameters), held_by(neuron, x, parameters))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -211,7 +221,7 @@ def test_what_a_payload_shift_cuts_off_is_lost_as_in_lava(seed: int):
         whole = np.where(abs(delta) >= neuron.threshold, delta, 0)
         before, residue = act, delta - whole
         sent.append(whole >> 3)
-    program = sigma_delta_program(FixedPointSigmaDelta(0, 1 << 20, neuron.threshold), kept, payload_shift=3)
+    program = sigma_delta_program(replace(neuron, low=0, high=1 << 20), kept, payload_shift=3)
     with open_device(program) as chip:
         outputs, profile = chip.profile({"x": x[None]})
     assert np.array_equal(outputs["z"][0], np.cumsum(sent, axis=0))

@@ -18,8 +18,6 @@ from striate.language import parse_machine
 from striate.pipeline import lower, read
 from striate.targets.neuromorphic.one_layer import Place, match_layers
 from striate.targets.neuromorphic.sum_pools import fold_average_pools
-from striate_runtime import open_device
-from striate_runtime.device import DeviceError
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody
 
@@ -63,13 +61,6 @@ def test_lenets_words_are_those_of_the_published_formulas() -> None:
         assert (limits["kernel_words"], limits["neuron_words"]) == (KERNEL_WORDS[core.x], NEURON_WORDS[core.x])
         assert all(amount <= (limits[name] or 0) for name, amount in used(core).items())
     assert len({core.x for core in cores}) == 5
-
-
-def test_a_program_for_it_is_not_run_and_says_why() -> None:
-    program = on_speck(network("conv2d(4, 3) |> relu |> flatten |> linear(3)", "1, 8, 8"))
-    assert any("mapped, not run" in remark for remark in program.body["uncounted"])
-    with pytest.raises(DeviceError, match="no time step"):
-        open_device(program)
 
 
 @pytest.mark.parametrize(

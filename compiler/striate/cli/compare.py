@@ -90,7 +90,7 @@ def _compare(
     inputs = load_arrays(data, graph.inputs, graph.dt_s, streams)
     first = next(iter(inputs.values()))
     compilation.steps = first.shape[1] if streams or graph.dt_s is not None else None
-    labels = load_labels(data, *first.shape[: 2 if streams else 1])
+    labels = load_labels(data, *first.shape[: 2 if streams else 1], steps=compilation.steps_of_answers)
     inputs = {name: array[:samples] for name, array in inputs.items()}
     labels = None if labels is None or len(compilation.graph.outputs) != 1 else labels[:samples].reshape(-1)
     frames = frames_of(inputs) if streams else inputs
@@ -148,7 +148,7 @@ def _result(
     from striate_runtime.compare import Result, accuracy, agreement
     from striate_runtime.device import SteppedDevice
 
-    target, _, options = find(machine)
+    target, hardware, options = find(machine)
     streams = target.takes_streams(options)
     program = lower(compilation, machine, progress=progress)
     at_steps: dict[int, float] = {}
@@ -161,10 +161,11 @@ def _result(
             snapshots = device.run_at_steps(inputs, steps) if steps else {}
             at_steps = {n: accuracy(next(iter(o.values())), labels) for n, o in snapshots.items()}
     exact = None
-    if target.computes_in_integers(options):
+    if target.computes_in_integers(options, hardware):
         truth = interpret(compilation.quantized, frames_of(inputs) if streams else inputs)
         exact = all(np.array_equal(outputs[name], truth[name]) for name in truth)
     score = None if labels is None else accuracy(next(iter(outputs.values())), labels)
     if at_steps and score is not None and profile.steps:
         at_steps[profile.steps] = score
-    return Result(profile, score, agreement(outputs, reference), exact, at_steps)
+    answers = None if labels is None else labels.size
+    return Result(profile, score, agreement(outputs, reference, answers), exact, at_steps)

@@ -177,8 +177,8 @@ def _metrics(
         raise CompileError(Diagnostic("bad-machine", message, help="give the .striate file"))
     compilation = read(model, weights=weights, calibration=calibration)
     machine, *_ = machines(compilation, [on] if on else None, default=("gpu",))
-    target, _, options = find(machine)
-    return metrics_of_graph(compilation, target.computes_in_integers(options), inputs)
+    target, hardware, options = find(machine)
+    return metrics_of_graph(compilation, target.computes_in_integers(options, hardware), inputs)
 
 
 def prepare(
@@ -213,8 +213,17 @@ def prepare(
     inputs = {name: array[:samples] for name, array in arrays.items()}
     first = next(iter(arrays.values()))
     streams = program.target == "neuromorphic" and program.body["coding"] == "delta"
-    labels = load_labels(data, *first.shape[: 2 if streams else 1])
+    steps = first.shape[1] if first.ndim > 1 else None
+    every_step = all(port.shape[:1] == (steps,) for port in program.outputs) and _has_time(program)
+    labels = load_labels(data, *first.shape[: 2 if streams else 1], steps=steps if every_step else None)
     return program, inputs, None if labels is None else labels[:samples]
+
+
+def _has_time(program: Program) -> bool:
+    """Whether the network has a time step."""
+    if program.target == "neuromorphic":
+        return program.body["coding"] == "native"
+    return program.body.get("steps") is not None
 
 
 def _is_program(model: Path) -> bool:

@@ -20,7 +20,7 @@ SAMPLES = 16
 
 TITLES = {
     "rate": "rates beside float activations, in parts of each layer's full scale",
-    "native": "spikes beside the float network's",
+    "native": "spikes, or changes, beside the float network's",
     "integers": "integers beside floats",
 }
 SHARES = ("saturated", "clipped", "rate", "drift", "error", "rate_in_integers", "differing")
@@ -36,8 +36,8 @@ def health_of(compilation: Compilation, machine: Machine, progress: Progress) ->
     from striate.pipeline import lower
     from striate.targets import find
 
-    target, _, options = find(machine)
-    if target.name != "neuromorphic" and not target.computes_in_integers(options):
+    target, hardware, options = find(machine)
+    if target.name != "neuromorphic" and not target.computes_in_integers(options, hardware):
         message = f"'{machine}' computes in floats, as the network does: there is no health to tell"
         raise CompileError(Diagnostic("bad-machine", message, machine.span))
     inputs = {name: array[:SAMPLES] for name, array in compilation.calibration.items()}
@@ -55,10 +55,11 @@ def _firing(
     import msgspec
 
     from striate.interpreter import interpret_all
-    from striate.targets.neuromorphic.health import examine_rates, examine_spikes
+    from striate.passes import quantize_time
+    from striate.targets.neuromorphic.health import examine_changes, examine_rates, examine_spikes
     from striate_runtime import open_device
     from striate_runtime.program.neuromorphic import NeuromorphicBody
-    from striate_runtime.trace import SPIKES
+    from striate_runtime.trace import POTENTIALS, SPIKES
 
     body = msgspec.convert(program.body, NeuromorphicBody)
     with open_device(program, progress=progress) as device:
@@ -69,7 +70,10 @@ def _firing(
     if body.coding == "rate":
         layers = examine_rates(body.populations, body.steps, spikes, floats)
     else:
-        layers = examine_spikes(body.populations, spikes, floats)
+        held = {name.removesuffix(POTENTIALS): array for name, array in traced.items() if name.endswith(POTENTIALS)}
+        scales = quantize_time(compilation.optimised.copy(), compilation.calibration).scales
+        firing = examine_spikes(body.populations, spikes, floats)
+        layers = (*firing, *examine_changes(body.populations, spikes, held, floats, scales))
     return {
         "kind": body.coding,
         "layers": [asdict(layer) for layer in layers],

@@ -103,19 +103,19 @@ def one(name: str, as_json: bool) -> None:
         *(() if refused else ("options: " + "; ".join(map(_option, target.options)),)),
         "An unpublished figure is 'unknown'; a result that needs it says so.",
         *assumed_note(hardware, hardware.title),
-        *_limits_of_use(hardware),
+        *_of_events(hardware),
         *(f"No network is compiled for it yet: {reason}." for reason in refused),
     )
 
 
-def _limits_of_use(hardware: Hardware) -> tuple[str, ...]:
-    """What is done for a machine short of running programs on it."""
-    from striate.targets.neuromorphic.refuse import NOT_RUN, holds_one_layer
+def _of_events(hardware: Hardware) -> tuple[str, ...]:
+    """What to know of a machine without steps."""
+    from striate.targets.neuromorphic.refuse import holds_one_layer
     from striate_runtime.hardware import Chip
 
     if not isinstance(hardware, Chip) or not holds_one_layer(hardware):
         return ()
-    return (f"Programs for it (coding=rate) are {NOT_RUN.format(title=hardware.title)}.",)
+    return ("It has no steps: networks run event by event, with coding=rate, or coding=native where they have time.",)
 
 
 def _option(option: Option) -> str:

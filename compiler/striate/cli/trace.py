@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from striate_runtime.trace import Trace
 
 INTERPRETER = "interpreter"
-FIRING = ("lif", "integrate_and_fire", "cuba_lif", "fixed_point_lif")
-SILENT = ("leaky_integrator", "fixed_point_integrator")
+FIRING = ("lif", "integrate_and_fire", "cuba_lif", "sigma_delta", "delta", "fixed_point_lif")
+HOLDING = ("fixed_point_sigma_delta",)
+SILENT = ("leaky_integrator", "fixed_point_integrator", *HOLDING)
 GRAPHS = ("optimised", "quantized", "graph")
 """Which graph the interpreter runs: what float machines get, what integer machines get, the network as written."""
 
@@ -136,8 +137,10 @@ def _interpreted(
 def over_time(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
     """Values `[N, T, *shape]` in their order, and what neurons give under a chip's names for it as well.
 
-    Those are spikes, and the potentials of neurons that never fire.
+    Those are spikes, the potentials of neurons that never fire, and of those that hold what they have sent, both.
     """
+    import numpy as np
+
     from striate_runtime.trace import EVENTS, POTENTIALS, SPIKES
 
     endings = {**dict.fromkeys(FIRING, SPIKES), **dict.fromkeys(SILENT, POTENTIALS)}
@@ -148,8 +151,9 @@ def over_time(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
         ending = endings.get(node.operator.name) if node else None
         if ending == POTENTIALS:
             named[name + ending] = array
-        elif ending == SPIKES:
-            sent = (array != 0).astype("uint8")
+        if ending == SPIKES or (node and node.operator.name in HOLDING):
+            changed = array if ending == SPIKES else np.diff(array.astype("int64"), axis=1, prepend=0)
+            sent = (changed != 0).astype("uint8")
             named |= {name + SPIKES: sent, name + EVENTS: sent.sum(axis=tuple(range(2, sent.ndim)), dtype="int64")}
     return named
 

@@ -2,6 +2,7 @@
 
 from striate.operators.activation import Elu, Gelu, HardSigmoid, HardSwish, Sigmoid, Silu, Tanh
 from striate.operators.arithmetic import Add, Div, Mul, Sub
+from striate.operators.changes import Delta, Hold, Sigma
 from striate.operators.constant import Constant
 from striate.operators.convolution import Conv1d, Conv2d
 from striate.operators.fixed_point import FixedPointIntegrator, FixedPointLif
@@ -71,9 +72,12 @@ OPERATORS: dict[str, type[Operator]] = {
         CubaLif,
         LeakyIntegrator,
         SigmaDelta,
+        Delta,
+        Sigma,
         FixedPointLif,
         FixedPointIntegrator,
         FixedPointSigmaDelta,
+        Hold,
         Delay,
         SpikeCount,
         SumOverTime,

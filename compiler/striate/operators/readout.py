@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from striate.operators.rules import require, require_at_least, require_word, written
-from striate.operators.schema import Case, f32, i8, i32
+from striate.operators.schema import Case, f32, i8, i32, u8
 from striate.operators.stateful import State, StatefulOperator
 from striate.tensor import Array, DType, Shape, TensorType
 
-TYPES: dict[str, DType] = {"f32": "f32", "i8": "i8", "i32": "i32"}
+TYPES: dict[str, DType] = {"f32": "f32", "i8": "i8", "u8": "u8", "i32": "i32"}
 """What a delay can hold, as its `of` writes it."""
 
 MOST_STEPS = 10_000
@@ -79,6 +79,7 @@ class Delay(StatefulOperator):
             Case(cls(1), (f32(3, 4, 4),), "one step"),
             Case(cls(3, (5,)), (f32(5),), "three steps, size stated"),
             Case(cls(2, of="i8"), (i8(3, 4, 4),), "spikes"),
+            Case(cls(2, of="u8"), (u8(3, 4, 4),), "codes"),
             Case(cls(1, of="i32"), (i32(5),), "i32"),
         )
 
@@ -162,10 +163,15 @@ class Last(StatefulOperator):
     @classmethod
     def cases(cls) -> tuple[Case, ...]:
         """Floats, spikes, and sums of weights."""
-        return Case(cls(), (f32(5),), "a vector"), Case(cls(), (i8(5),), "spikes"), Case(cls(), (i32(3, 4, 4),), "i32")
+        return (
+            Case(cls(), (f32(5),), "a vector"),
+            Case(cls(), (i8(5),), "spikes"),
+            Case(cls(), (u8(5),), "codes"),
+            Case(cls(), (i32(3, 4, 4),), "i32"),
+        )
 
 
 def _total_type(operator: str, x: DType) -> DType:
     """What adds up values of type x."""
-    require(x in ("f32", "i8", "i32"), f"{operator} works on f32, i8 and i32, and its operand is {x}")
+    require(x in TYPES, f"{operator} works on f32, i8, u8 and i32, and its operand is {x}")
     return "f32" if x == "f32" else "i32"

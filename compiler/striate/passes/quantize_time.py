@@ -5,83 +5,94 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph
-from striate.interpreter import interpret_all
 from striate.operators.shaping import Concat
 from striate.passes.fold_average_into_weights import fold_average_into_weights
-from striate.passes.quantization.calibrate import Range, check_calibration
-from striate.passes.quantization.coding import Coding, coding_for, count_coding
+from striate.passes.quantization.calibrate import check_calibration
+from striate.passes.quantization.coding import Coding
+from striate.passes.quantization.time_codings import (
+    Watched,
+    code_magnitude,
+    code_scale,
+    code_type,
+    codings_of,
+    holds_codes,
+    ranges_over_time,
+)
 from striate.passes.quantization.time_forms import NEURONS, Form, forms_of
 from striate.passes.quantization.time_health import NeuronHealth, examine_neurons
-from striate.passes.quantization.time_rewrite import TimeRewriter, code_scale, code_type
-from striate.passes.quantization.time_units import units_of
+from striate.passes.quantization.time_held import held_values
+from striate.passes.quantization.time_rewrite import TimeRewriter
+from striate.passes.quantization.time_units import Sums
 from striate.passes.remove_dead_nodes import remove_dead_nodes
 from striate.tensor import Array
 from striate.verify import verify
 
-_CHUNK_ELEMENTS = 1 << 25
-"""How many numbers, of all values that are watched, are held at a time."""
+INTEGER_NEURONS = ("fixed_point_lif", "fixed_point_integrator", "fixed_point_sigma_delta", "hold")
 
 
 @dataclass(frozen=True)
 class QuantizeTimeReport:
-    """What was quantized: the values that stayed in float, what a unit of each sum is worth, and what health takes."""
+    """What was quantized: the values that stayed in float, what a unit of each sum is worth, and what health takes.
+
+    `scales`: what the code 1 is worth in what sigma_delta and delta hold.
+    """
 
     floats: tuple[str, ...]
     units: Mapping[str, Array]
+    scales: Mapping[str, float]
     original: Graph = field(repr=False)
     quantized: Graph = field(repr=False)
     calibration: Mapping[str, Array] = field(repr=False)
 
     def health(self, samples: int = 8) -> tuple[NeuronHealth, ...]:
         """How well the integer neurons stand for the float ones, layer by layer, on the first calibration samples."""
-        return examine_neurons(self.original, self.quantized, self.calibration, samples)
+        return examine_neurons(self.original, self.quantized, self.calibration, samples, self.scales)
 
 
 def quantize_time(graph: Graph, calibration: Mapping[str, Array]) -> QuantizeTimeReport:
     """Rewrite a float graph with time, in place, to the same operators on integers; spec/graph.md says which.
 
     Spikes are i8, weights i8 with one unit for each channel of the neurons that they lead to, sums i32, and neurons
-    fixed_point_lif or fixed_point_integrator; outputs are floats again. Benefit: one truth for chips, GPU and
-    interpreter, in a neuron that real chips have. Not sound in the passes' sense: weights, decays and thresholds are
-    rounded, which the report's `health` measures. `calibration` holds `[N, T, *shape]` for each input.
+    fixed_point_lif or fixed_point_integrator; outputs are floats again. Where neurons send changes (sigma_delta, delta)
+    the integer graph has what they hold, all the changes they have sent so far, as codes of 8 bits. Benefit: one truth
+    for chips, GPU and interpreter, in neurons that real chips have. Not sound in the passes' sense: weights, decays and
+    thresholds are rounded, which the report's `health` measures. `calibration` holds `[N, T, *shape]` for each input.
     A graph without float neurons that has integer ones already stays as it is.
     Raises CompileError: needs-calibration, bad-calibration, cannot-lower.
     """
     assert graph.dt_s is not None, "a graph without time has another quantize"
     arrays = check_calibration(graph, calibration)
-    names = {node.operator.name for node in graph}
-    if not names & set(NEURONS) and names & {"fixed_point_lif", "fixed_point_integrator"}:
-        return QuantizeTimeReport((), {}, graph.copy(), graph.copy(), arrays)
+    neurons = [node for node in graph if node.operator.name in NEURONS and node.type.is_float]
+    if not neurons and any(node.operator.name in INTEGER_NEURONS for node in graph):
+        return QuantizeTimeReport((), {}, {}, graph.copy(), graph.copy(), arrays)
     original = graph.copy()
     folded = graph.copy()
     fold_average_into_weights(folded)
     verify(folded, "fold_average_into_weights")
     forms = forms_of(folded)
-    codings = {name: _input_coding(folded, name, arrays[name]) for name, type in folded.inputs.items() if type.is_float}
+    held = held_values(folded, forms)
+    watched = _watched(folded, forms, held)
+    own = [(node.name, True) for node in folded if holds_codes(node, forms, held)]
+    seen = ranges_over_time(folded, dict.fromkeys((*watched.values(), *own)), arrays)
+    codings = codings_of(folded, forms, held, arrays, seen)
     _refuse_mixed_codes(folded, forms, codings)
-    scales = {name: code_scale(folded, name, codings) for name, form in forms.items() if form == "codes"}
-    units = units_of(folded, forms, scales, _largest(folded, forms, arrays))
-    graph.become(TimeRewriter(folded, forms, codings, units).run())
+    codes = [name for name, form in forms.items() if form == "codes"]
+    units = Sums(
+        folded,
+        forms,
+        held,
+        {name: code_scale(folded, name, codings) for name in codes},
+        {name: code_magnitude(folded, name, codings) for name in codes},
+        {name: seen[each].magnitude for name, each in watched.items()},
+    ).units()
+    graph.become(TimeRewriter(folded, forms, held, codings, units).run())
     remove_dead_nodes(graph)
     verify(graph, "quantize_time")
     floats = tuple(node.name for node in folded if forms[node.name] == "float")
-    return QuantizeTimeReport(floats, units, original, graph.copy(), arrays)
-
-
-def _input_coding(graph: Graph, name: str, data: Array) -> Coding:
-    """Whole numbers, as counts of events are, travel as they are, clipped to 8 bits; others at the data's scale."""
-    low, high = float(data.min()), float(data.max())
-    if data.dtype.kind in "iu" or np.array_equal(data, np.rint(data)):
-        coding = count_coding(low, high)
-        delayed = any(user.operator.breaks_cycles for user in graph.users(name))
-        if coding is not None and not (delayed and coding.dtype == "u8"):
-            return coding
-    largest = max(abs(low), abs(high))
-    return coding_for(Range(-largest, largest, largest))
+    scales = {name: code_scale(folded, name, codings) for name in held if forms[name] == "codes"}
+    return QuantizeTimeReport(floats, units, scales, original, graph.copy(), arrays)
 
 
 def _refuse_mixed_codes(graph: Graph, forms: Mapping[str, Form], codings: Mapping[str, Coding]) -> None:
@@ -102,24 +113,13 @@ def _refuse_mixed_codes(graph: Graph, forms: Mapping[str, Form], codings: Mappin
         raise CompileError(mistakes)
 
 
-def _largest(graph: Graph, forms: Mapping[str, Form], arrays: Mapping[str, Array]) -> dict[str, float]:
-    """The largest magnitude, on the calibration data, of every potential and every sum over time."""
-    watched = {
-        node.name
-        for node in graph
-        if forms[node.name] == "potential" or (forms[node.name] == "total" and node.operator.name == "sum_over_time")
-    }
-    if not watched:
-        return {}
-    samples, steps = next(iter(arrays.values())).shape[:2]
-    elements = steps * sum(graph.type_of(name).elements for name in (*watched, *graph.inputs))
-    piece = max(1, _CHUNK_ELEMENTS // elements)
-    largest = dict.fromkeys(watched, 0.0)
-    for start in range(0, samples, piece):
-        part = {name: array[start : start + piece] for name, array in arrays.items()}
-        for name, values in interpret_all(graph, part, float64=True, keep=watched).items():
-            largest[name] = max(largest[name], float(np.abs(values).max()))
-            if not np.isfinite(largest[name]):
-                message = f"on the calibration data, '{name}' is NaN or infinite in '{graph.name}'"
-                raise CompileError(Diagnostic("bad-calibration", message, help="check the weights and the data"))
-    return largest
+def _watched(graph: Graph, forms: Mapping[str, Form], held: set[str]) -> dict[str, Watched]:
+    """By node, the value whose largest magnitude bounds a unit: potentials, and what is added up over time."""
+    watched: dict[str, Watched] = {}
+    for node in graph:
+        adds = node.operator.name in ("sum_over_time", "sigma") and node.inputs[0] not in held
+        if forms[node.name] == "potential" or (forms[node.name] == "total" and adds):
+            watched[node.name] = node.name, False
+        elif node.operator.name == "sigma_delta" and forms[node.name] == "codes" and node.inputs[0] not in held:
+            watched[node.name] = node.inputs[0], True
+    return watched

@@ -60,7 +60,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of machine. `computes_in_integers` says whether it wants the quantized graph under these options,
+    """A kind of machine. `computes_in_integers` says whether one wants the quantized graph under these options,
     `takes_streams` whether it runs a network without time on streams of frames, `[N, T, *shape]`.
 
     `refuses` gives the reasons why no network can be compiled for a particular machine of the kind, none if it can be.
@@ -68,7 +68,7 @@ class Target:
 
     name: str
     options: tuple[Option, ...]
-    computes_in_integers: Callable[[Options], bool]
+    computes_in_integers: Callable[[Options, Hardware], bool]
     compile: Callable[[Request], Program]
     refuses: Callable[[Hardware], tuple[str, ...]] = nothing
     takes_streams: Callable[[Options], bool] = no_streams

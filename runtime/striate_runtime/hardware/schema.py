@@ -50,8 +50,8 @@ class Time(msgspec.Struct, frozen=True):
 
     @property
     def event_steps(self) -> int:
-        """Steps from an event to its arrival: at least 1, which is what is taken where it is unpublished."""
-        return self.layer_delay_steps.value or 1
+        """Steps from an event to its arrival: 0 where there are none; else at least 1, taken where it is unknown."""
+        return 0 if self.model == "async_event" else self.layer_delay_steps.value or 1
 
 
 class Topology(msgspec.Struct, frozen=True):

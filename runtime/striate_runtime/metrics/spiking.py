@@ -51,9 +51,10 @@ def _calls(program: Program, body: NeuromorphicBody, values: Mapping[str, Array]
 
 def _sent(body: NeuromorphicBody, name: str, values: Mapping[str, Array]) -> Array:
     """What the events of each step carried: 1 for a spike, or by how much what a neuron stands for has changed."""
-    if body.coding != "delta":
-        return values[name + SPIKES]
-    return np.diff(values[name + POTENTIALS], axis=1, prepend=0)
+    (population,) = (each for each in body.populations if each.name == name)
+    if body.coding == "delta" or population.kind == "sigma_delta" or population.changes:
+        return np.diff(values[name + POTENTIALS], axis=1, prepend=0)
+    return values[name + SPIKES]
 
 
 def _call(projection: Projection, weights: Array, steps: Array) -> Call:

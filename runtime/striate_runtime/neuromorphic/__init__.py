@@ -11,6 +11,9 @@
                 events_delivery.py         events arrive
                 events_plain.py            neurons with a loop of their own (and events_changes.py)
                 vectors.py, lanes.py       the innermost operations as LLVM vectors (events_blocks.py, vectors_plain.py)
+    no steps    event_driven.py            the device of chips that work event by event; event_check.py: what it refuses
+                event_tables.py            where each event goes; events_chain.py: the kernel
+                event_counts.py            what is counted; event_timing.py: how long a sample takes
     counting    counts.py                  what is counted; events_accounting.py: the kernel's part
     time        timing.py, barrier.py      the level `simple`; levels.py: the others, message by message (messages.py)
                 events_queues.py           the level `detailed`

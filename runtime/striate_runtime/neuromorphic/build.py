@@ -126,7 +126,7 @@ def build(network: Network, chip: Chip) -> Built:
 
 
 def _kind(network: Network, population: Population) -> int:
-    changes = network.body.coding == "delta" and population.kind == "input"
+    changes = population.kind == "input" and network.sends_changes(population)
     return INPUT_CHANGES if changes else KINDS[population.kind]
 
 

@@ -20,13 +20,17 @@ LARGEST = (1 << 31) - 1
 
 _KINDS = {
     "graded": ("input", "graded", "readout"),
-    "rate": ("input", "integrate_and_fire", "graded", "readout"),
-    "native": ("input", "cuba_lif", "sigma_delta", "graded", "readout"),
+    "rate": ("input", "integrate_and_fire", "event_driven", "graded", "readout"),
+    "native": ("input", "cuba_lif", "event_driven", "sigma_delta", "graded", "readout"),
     "delta": ("input", "sigma_delta", "graded", "readout"),
 }
 """coding -> the kinds of population that it has. `graded` under another coding only passes sums on."""
 
-_READS = {"cuba_lif": ("potential", "current", "spike_count", "spikes"), "sigma_delta": ("potential", "current")}
+_READS = {
+    "cuba_lif": ("potential", "current", "spike_count", "spikes"),
+    "sigma_delta": ("potential", "current"),
+    "event_driven": ("spike_count",),
+}
 """kind of population -> what can be read of one."""
 
 
@@ -47,6 +51,8 @@ class Network:
         self.native = self.body.coding == "native"
         self.timed = self.body.coding in ("native", "delta")
         """Whether a port gives something else in every step."""
+        self.by_event = any(population.kind == "event_driven" for population in self.body.populations)
+        """Whether it runs without steps: event by event."""
         self._check_names(program)
         for population in self.body.populations:
             self._check_population(population)
@@ -109,18 +115,21 @@ class Network:
         """The least and the largest number that an event from this population carries."""
         if population.kind == "graded":
             return population.low, population.high
-        if self.rate or population.kind == "cuba_lif":
+        if self.rate or population.kind in ("cuba_lif", "event_driven"):
             return 0, 1
         if population.kind == "input":
             ports = [port for port, name in self.body.inputs.items() if name == population.name]
             return self.body.input_low[ports[0]], self.body.input_high[ports[0]]
         return population.low, population.high
 
+    def sends_changes(self, population: Population) -> bool:
+        """Whether its events carry by how much a number has changed."""
+        return population.kind == "sigma_delta" or self.body.coding == "delta" or population.changes
+
     def unit(self, projection: Projection) -> bool:
         """Whether every event that arrives through it counts its weight once."""
         source = self.populations[projection.source]
-        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
-        return not changes and projection.multiplier is None and self.payloads(source) == (0, 1)
+        return not self.sends_changes(source) and projection.multiplier is None and self.payloads(source) == (0, 1)
 
     def _array(self, name: str, place: str) -> Array:
         self.check(name in self.arrays, place, f"names array '{name}', which the program does not hold")
@@ -132,6 +141,8 @@ class Network:
         body = self.body
         self.check(len(self.populations) == len(body.populations), "populations", "two have the same name")
         self.check(body.steps >= 1, "steps", f"must be at least 1, not {body.steps}")
+        tick = body.tick_us is None or 0 < body.tick_us < math.inf
+        self.check(tick, "tick_us", f"is how long a tick lasts, and {body.tick_us} is no time")
         ports = {port.name for port in program.inputs}
         for table in (body.inputs, body.input_scale, body.input_low, body.input_high):
             self.check(
@@ -156,8 +167,8 @@ class Network:
             self.check(port in body.outputs, "read_at and series", f"name '{port}', which is no output")
         whenever = not (body.read_at or body.series)
         self.check(self.timed or whenever, "read_at and series", "belong to the codings native and delta")
-        only_native = not body.reads and body.sum_bits is None and not body.even_mixed_weights
-        self.check(self.native or only_native, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
+        loihis = body.sum_bits is not None or body.even_mixed_weights or (bool(body.reads) and not self.by_event)
+        self.check(self.native or not loihis, "reads, sum_bits, even_mixed_weights", "belong to the native coding")
         injected = {p.name for p in body.populations if p.kind == "input"}
         self.check(injected == set(body.inputs.values()), "inputs", f"feed {sorted(body.inputs.values())}")
 
@@ -173,7 +184,8 @@ class Network:
         elif population.kind == "graded":
             passes = population.reduce == "sum" and population.bias is None and population.multiplier is None
             self.check(passes, place, f"may only add up and pass on what arrives under the coding '{coding}'")
-        own = population.reset == "zero" and population.refractory == 0 and population.fires
+        own = population.reset == "zero" or population.kind == "event_driven"
+        own = own and population.refractory == 0 and population.fires
         self.check(
             population.kind == "cuba_lif" or own, place, "has a reset, a rest or a silence that only a cuba_lif has"
         )
@@ -189,6 +201,8 @@ class Network:
             )
         shifts = population.payload_shift != 0
         self.check(not shifts or (self.native and population.kind == "sigma_delta"), place, "shifts no payload")
+        changing = not population.changes or (self.native and population.kind == "input")
+        self.check(changing, place, "sends changes, which only an input of the native coding may say")
         if population.kind == "sigma_delta":
             self.check(population.reduce == "sum", place, "a sum of changes is no maximum")
             least, most = 1 - (1 << 30), (1 << 30) - 1
@@ -196,9 +210,9 @@ class Network:
             self.check(0 <= bits <= 30, place, f"shifts its payload by {bits} bits, and 0 to 30 are possible")
             ordered = least <= population.low <= population.high <= most
             self.check(ordered, place, f"{population.low}..{population.high} are no limits within {least}..{most}")
-        if population.kind == "integrate_and_fire" or (self.rate and population.kind == "input"):
+        if population.kind in ("integrate_and_fire", "event_driven") or (self.rate and population.kind == "input"):
             self.check(population.threshold is not None, place, "has no threshold")
-        if population.kind in ("integrate_and_fire", "input", "sigma_delta"):
+        if population.kind in ("integrate_and_fire", "event_driven", "input", "sigma_delta"):
             positive = bool((self.channels_of(population.threshold, population, 1) >= 1).all())
             self.check(positive, place, "a threshold must be at least 1")
 
@@ -208,15 +222,15 @@ class Network:
             self.check(name in self.populations, place, f"names population '{name}', which is not there")
         source, target = self.populations[projection.source], self.populations[projection.target]
         self.check(target.kind != "input", place, "leads to an input")
-        self.check(projection.delay >= 1, place, f"has a delay of {projection.delay} steps; the least is 1")
+        least = 0 if target.kind == "event_driven" else 1
+        self.check(projection.delay >= least, place, f"has a delay of {projection.delay} steps; the least is {least}")
         positive = min(*projection.stride, *projection.dilation, *projection.kernel, projection.groups) >= 1
         self.check(positive, place, "a stride, dilation, kernel or number of groups is not positive")
         if self.body.coding == "graded":
             arrival = source.fires_at + projection.delay
             self.check(arrival <= target.fires_at, place, f"arrives at step {arrival}, after {target.fires_at}")
-        changes = source.kind == "sigma_delta" or self.body.coding == "delta"
-        rescaled = projection.multiplier is not None
-        self.check(not (changes and rescaled), place, "rescales changes, whose rounding would not add up")
+        rescaled = self.sends_changes(source) and projection.multiplier is not None
+        self.check(not rescaled, place, "rescales changes, whose rounding would not add up")
         one_channel = projection.kind in ("window", "one_to_one")
         fits = projection.channel_offset >= 0 and source.shape[0] + projection.channel_offset <= target.shape[0]
         if projection.kind == "one_to_one" and source.shape[1:] != target.shape[1:]:

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.device import DeviceError, Progress, Settings, check_inputs
+from striate_runtime.device import Device, DeviceError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
 from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network
 from striate_runtime.neuromorphic.counts import ACTIVE, COLUMNS, Counts, Totals, neuron_updates
 from striate_runtime.neuromorphic.crossbar import check_crossbar, check_spikes
+from striate_runtime.neuromorphic.event_driven import EventDrivenChip
 from striate_runtime.neuromorphic.given import given_numbers
 from striate_runtime.neuromorphic.levels import LEVELS, check_level, level_steps_ns
 from striate_runtime.neuromorphic.messages import messages_of, senders_of
 from striate_runtime.neuromorphic.native import check_chip
-from striate_runtime.neuromorphic.reading import Reading, readings_of
+from striate_runtime.neuromorphic.reading import DTYPES, Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
 from striate_runtime.neuromorphic.tables import State, new_state
 from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
@@ -38,12 +39,27 @@ _COUNTS_BYTES = 64 << 20
 """Samples are run in pieces whose counts take no more than this."""
 
 
-def open_chip(program: Program, fallback: bool, progress: Progress, settings: Settings) -> EmulatedChip:
+def open_chip(program: Program, fallback: bool, progress: Progress, settings: Settings) -> Device:
     """Build a program's tables. Raises ProgramError or DeviceError. `fallback` is moot: the chip is always emulated."""
     progress("building the chip's tables", 0, 1)
-    chip = EmulatedChip(program, progress, settings)
+    hardware = _hardware_of(program)
+    if hardware.time.model == "async_event":
+        chip = EventDrivenChip(program, hardware, progress, settings)
+    else:
+        chip = EmulatedChip(program, hardware, progress, settings)
     progress("building the chip's tables", 1, 1)
     return chip
+
+
+def _hardware_of(program: Program) -> Chip:
+    """The chip that a program was compiled for."""
+    try:
+        hardware = parse_hardware(program.hardware, f"the hardware in {program.machine}")
+    except HardwareError as error:
+        raise ProgramError(str(error)) from error
+    if not isinstance(hardware, Chip):
+        raise DeviceError(f"'{hardware.name}' is no neuromorphic chip")
+    return hardware
 
 
 class EmulatedChip:
@@ -53,19 +69,10 @@ class EmulatedChip:
     `settings.threads` threads run samples at once, by default one for each core that the process may use.
     """
 
-    def __init__(self, program: Program, progress: Progress, settings: Settings) -> None:
+    def __init__(self, program: Program, hardware: Chip, progress: Progress, settings: Settings) -> None:
         threads = settings.threads
         if threads is not None and threads < 1:
             raise DeviceError(f"threads must be at least 1, not {threads}")
-        try:
-            hardware = parse_hardware(program.hardware, f"the hardware in {program.machine}")
-        except HardwareError as error:
-            raise ProgramError(str(error)) from error
-        if not isinstance(hardware, Chip):
-            raise DeviceError(f"'{hardware.name}' is no neuromorphic chip")
-        if hardware.time.model == "async_event":
-            reason = "it has no time step, and nothing emulates its events one by one yet"
-            raise DeviceError(f"a program for '{hardware.name}' is mapped, not run: {reason}")
         check_level(settings.timing, hardware)
         self.hardware, self.timing = hardware, settings.timing
         self._program = program
@@ -309,7 +316,7 @@ class EmulatedChip:
         if population.scale is not None:
             scale = self._program.arrays[population.scale].astype(np.float32).reshape(-1, 1, 1)
             values = values.astype(np.float32) * scale
-        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(_DTYPES[port.dtype], copy=False)
+        return np.ascontiguousarray(values.reshape(len(values), *port.shape)).astype(DTYPES[port.dtype], copy=False)
 
     def _extrapolated(self, population: Population, values: Array, step: int) -> Array:
         steps = self._network.body.steps
@@ -324,6 +331,3 @@ class EmulatedChip:
 
 def _silent(what: str, done: int, total: int) -> None:
     """Progress of a part, which the whole's stands for."""
-
-
-_DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}

@@ -138,6 +138,10 @@ def spend(
     return parts
 
 
+OF_EVENTS = ("synapse", "neuron", "memory", "routing")
+"""The parts of the stack that grow with what happens on the chip."""
+
+
 def to_energy(
     parts: dict[str, Part | None],
     rows: npt.NDArray[Any],
@@ -146,9 +150,16 @@ def to_energy(
     prices: Prices,
     remarks: tuple[str, ...],
 ) -> Energy:
-    """The stack over all rows with its total, `remarks` beside it, and what it leaves out."""
+    """The stack over all rows with its total, `remarks` beside it, and what it leaves out.
+
+    There is no total where nothing that events cost is known: what is at rest alone would pass for all of it.
+    """
     stack = {name: _figure(name, part, chip, prices) for name, part in parts.items()}
     known = [figure for figure in stack.values() if figure.value is not None]
+    if all(stack[name].value is None for name in OF_EVENTS) and rows.any():
+        note = "what events cost is unpublished, and the rest is no total"
+        total = Figure(None, "emulated", note="; ".join([note, *remarks]))
+        return Energy(total, stack, _uncounted(rows.sum(0), latency_us, chip, prices))
     total = Figure(
         sum(figure.value or 0.0 for figure in known) if known else None,
         "emulated",
@@ -248,7 +259,8 @@ def _uncounted(counts: npt.NDArray[Any], latency_us: float | None, chip: Chip, p
             "routing: topology.hop_between_chips_energy_pj is unpublished, and the all-in figure may not contain it"
         )
     barrier = chip.cost.barrier_energy_pj
-    if barrier.value is None and "routing" not in prices.contained:
+    meets = chip.time.model != "async_event"
+    if meets and barrier.value is None and "routing" not in prices.contained:
         missing.append("routing: cost.barrier_energy_pj is unpublished")
     return tuple(missing)
 

@@ -19,8 +19,8 @@ _EXACT_IN_F32 = 1 << 24
 def given_numbers(checked: Table[str, Array], network: Network, starts: Table[str, int], number: int) -> Array:
     """The integers given to the input populations, i32 `[N, number + LANES]`, the last ones spare, channels last.
 
-    Where inputs have time there is a row for each step of each sample: zeros where a port has no more, or under
-    delta, where that would be a change, the last again. starts: where in a row each input population's numbers lie.
+    Where inputs have time there is a row for each step of each sample: zeros where a port has no more, or the
+    last again where its population sends changes. starts: where in a row each input population's numbers lie.
     """
     body = network.body
     samples, steps = len(next(iter(checked.values()))), body.steps if network.timed else 1
@@ -35,7 +35,7 @@ def given_numbers(checked: Table[str, Array], network: Network, starts: Table[st
         start, own = starts[population.name], neurons(population)
         given = rows.reshape(samples, -1, own)
         values[:, : given.shape[1], start : start + own] = given
-        if body.coding == "delta":
+        if network.sends_changes(population):
             values[:, given.shape[1] :, start : start + own] = given[:, -1:]
     return values.reshape(samples * steps, -1)
 

@@ -168,6 +168,6 @@ def _cores(network: Network, population: Population) -> Array:
         network.check(bool((cores[y0:y1, x0:x1, c0:c1] == -1).all()), place, f"core {core.index} overlaps another")
         cores[y0:y1, x0:x1, c0:c1] = index
         held += (c1 - c0) * (y1 - y0) * (x1 - x0)
-    complete = held == neurons(population) or (held == 0 and (population.kind == "input" or not population.on_cores))
+    complete = held == neurons(population) or (held == 0 and not population.on_cores)
     network.check(complete, place, f"{neurons(population) - held} of its neurons are on no core")
     return cores

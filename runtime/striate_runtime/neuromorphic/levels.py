@@ -31,13 +31,13 @@ def check_level(level: str, chip: Chip) -> None:
     """Raise DeviceError unless there is such a level, and the chip's description has what it is about."""
     if level not in LEVELS:
         raise DeviceError(f"there is no timing '{level}'; there is {', '.join(LEVELS)}")
+    if level != "simple" and chip.time.model == "async_event":
+        raise DeviceError(f"timing '{level}' is about steps, and {chip.title} has none; timing 'simple' does without")
     if level != "simple" and chip.topology.routing != "xy":
         raise DeviceError(
             f"timing '{level}' follows messages over a mesh, and the cores of {chip.title} are connected directly;"
             " timing 'simple' does without"
         )
-    if level != "simple" and chip.time.model == "async_event":
-        raise DeviceError(f"timing '{level}' is about steps, and {chip.title} has none; timing 'simple' does without")
 
 
 def level_steps_ns(level: str, messages: Messages, cores: tuple[Core, ...], chip: Chip) -> Array:

@@ -39,6 +39,10 @@ class Links:
         return f"({x}, {y}) -> ({to_x}, {to_y}) of chip {chip}"
 
 
+NO_LINKS = Links(np.zeros((0, 5), np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64))
+"""Where cores are connected directly."""
+
+
 def links_of(cores: tuple[Core, ...], mapping: Mapping) -> Links:
     """What the host injects and what crosses to another chip has no path on the mesh, and is not among them."""
     used: dict[tuple[int, int, int, int, int], list[int]] = {}

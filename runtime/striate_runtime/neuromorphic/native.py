@@ -71,6 +71,8 @@ def check_silent(network: Network, population: Population) -> None:
 
 def check_chip(network: Network, chip: Chip) -> None:
     """Raise DeviceError where a chip's neurons are not those of a native network, or cannot rest for so long."""
+    if network.by_event:
+        raise DeviceError(f"'{chip.name}' works in steps, and the program's neurons work event by event")
     if not network.native:
         return
     bits = chip.numerics.membrane_bits.value

@@ -16,6 +16,9 @@ from striate_runtime.program.neuromorphic import Population
 
 Array = npt.NDArray[Any]
 
+DTYPES = {"f16": np.float16, "f32": np.float32, "i8": np.int8, "u8": np.uint8, "i32": np.int32}
+"""What numpy calls the types of ports."""
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -37,11 +37,12 @@ from striate_runtime.neuromorphic.counts import (
     Totals,
 )
 from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
+from striate_runtime.neuromorphic.event_timing import sample_latency
 from striate_runtime.neuromorphic.levels import left_out
-from striate_runtime.neuromorphic.links import Links, link_traffic, links_of
+from striate_runtime.neuromorphic.links import NO_LINKS, Links, link_traffic, links_of
 from striate_runtime.neuromorphic.native import STATE_BITS, SUM_SHIFT
 from striate_runtime.neuromorphic.overload import Late
-from striate_runtime.neuromorphic.timing import event_latency, tick_ns, untimed
+from striate_runtime.neuromorphic.timing import tick_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
 from striate_runtime.report import quantity
@@ -91,7 +92,9 @@ class Reporter:
 
     @cached_property
     def links(self) -> Links:
-        """The links of the mesh that any pair of cores uses."""
+        """The links of the mesh that any pair of cores uses; none where cores are connected directly."""
+        if self.chip.topology.routing == "direct":
+            return NO_LINKS
         return links_of(self.network.body.cores, self.mapping)
 
     @property
@@ -108,7 +111,7 @@ class Reporter:
             level: self._latency(run, level, step_ns) for level, step_ns in {"simple": run.step_ns, **finer}.items()
         }
         latency = list(levels.values())[-1]
-        latency_us = None if chip.time.model == "async_event" else latency.value
+        latency_us = latency.value
         cores, layers = self._core_rows(run.totals), self._layer_rows(run.totals)
         number = max(1, len(cores))
         shares = np.full(len(cores), 1 / number)
@@ -155,7 +158,7 @@ class Reporter:
         """How long a sample takes at a level of timing, and what that leaves out."""
         mapping, chip, samples = self.mapping, self.chip, run.totals.samples
         if chip.time.model == "async_event":
-            return event_latency(len(self.layers), chip)
+            return sample_latency(self.network.body, chip)
         missing = untimed(run.totals.cores.sum(0), chip, mapping.tiles, mapping.chips)
         unknown = f"what has no published time ({', '.join(missing)})"
         without = [*left_out(level, chip, bool(mapping.pair_crossings.any())), *([unknown] if missing else [])]
@@ -239,10 +242,18 @@ def _total_counts(run: Run, whole: Rows) -> dict[str, float]:
 
 
 def _memory_bytes(network: Network, chip: Chip) -> dict[str, int]:
-    """Synapse memory taken on all cores, where the program says how many words that is."""
-    word_bits = chip.limits.synapse_word_bits.value
-    used = [usage.used for core in network.body.cores for usage in core.usage if usage.resource == "synapse_words"]
-    return {"synapses": sum(used) * word_bits // 8} if used and word_bits else {}
+    """Memory taken on all cores, where the program says how many words that is: of synapses, and of planes' neurons."""
+    bits = {
+        "synapse_words": ("synapses", chip.limits.synapse_word_bits.value),
+        "kernel_words": ("synapses", chip.numerics.weight_bits.value),
+        "neuron_words": ("neurons", chip.numerics.membrane_bits.value),
+    }
+    found: dict[str, int] = {}
+    for usage in (usage for core in network.body.cores for usage in core.usage):
+        name, width = bits.get(usage.resource, ("", None))
+        if width:
+            found[name] = found.get(name, 0) + usage.used * width
+    return {name: number // 8 for name, number in found.items()}
 
 
 def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Problem, ...]:
@@ -252,15 +263,16 @@ def _saturated(saturation: Counts, network: Network, chip: Chip) -> tuple[Proble
     bits = numerics.membrane_bits.value if network.native else numerics.membrane_bits_for_weights
     if network.native and chip.crossbar is not None:  # where the integer network's potentials saturate, and its do not
         bits = STATE_BITS - SUM_SHIFT
-    knob = (
-        "fewer steps, or smaller weights and thresholds"
-        if network.rate
-        else "fewer inputs per neuron, or smaller weights and inputs"
-    )
+    if network.by_event:
+        knob, when = "a higher threshold, or smaller weights", "its event"
+    elif network.rate:
+        knob, when = "fewer steps, or smaller weights and thresholds", "step"
+    else:
+        knob, when = "fewer inputs per neuron, or smaller weights and inputs", "step"
     return tuple(
         Problem(
             f"core {core.index} (layer '{network.populations[core.population].layer}'): {int(times)} sums exceeded the"
-            f" {bits}-bit membrane, first at step {int(first)}",
+            f" {bits}-bit membrane, first at {when} {int(first)}",
             knob,
         )
         for core, (times, first) in zip(network.body.cores, saturation, strict=True)

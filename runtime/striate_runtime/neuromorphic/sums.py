@@ -14,15 +14,15 @@ def check_overflow(network: Network) -> None:
     for population in network.body.populations:
         if population.kind == "input":
             continue
-        worst = worst_input(network, population)
         # What a cuba_lif keeps wraps or saturates as the chip's does: only the sum of one step must fit. Under delta
         # the changes that have come from a neuron add up to one activation.
         one_step = network.body.coding in ("graded", "delta") or population.kind in ("cuba_lif", "sigma_delta")
         steps = 1 if one_step else network.body.steps
+        worst = worst_input(network, population, steps)
         once = population.kind == "readout"
         bias = int(abs(network.channels_of(population.bias, population, 0)).max())
         initial = int(abs(network.channels_of(population.initial, population, 0)).max())
-        largest = initial + steps * worst + (bias if once else steps * bias)
+        largest = initial + worst + (bias if once else steps * bias)
         if largest > LARGEST:
             raise DeviceError(
                 f"layer '{population.layer}': its sums can reach {largest:,} in {steps} steps, more than 32 bits hold;"
@@ -30,16 +30,18 @@ def check_overflow(network: Network) -> None:
             )
 
 
-def worst_input(network: Network, population: Population) -> int:
-    """The largest sum of |payload x weight| that can arrive at one neuron in one step."""
+def worst_input(network: Network, population: Population, steps: int = 1) -> int:
+    """The largest sum of |payload x weight| that can arrive at one neuron in so many steps.
+
+    Changes count once: however many there are, they add up to less than the largest.
+    """
     worst = 0
     for projection in network.body.projections:
         if projection.target != population.name:
             continue
         source = network.populations[projection.source]
         low, high = network.payloads(source)
-        payload = max(abs(low), abs(high))
-        changes = source.kind == "sigma_delta" or (source.kind == "input" and network.body.coding == "delta")
+        payload, changes = max(abs(low), abs(high)), source.kind != "graded" and network.sends_changes(source)
         if changes and (network.native or population.kind == "graded"):
             payload = (max(payload, high - low) >> source.payload_shift) + 1
         multiplier, shift = network.rescale_of(projection)
@@ -52,5 +54,18 @@ def worst_input(network: Network, population: Population) -> int:
             weights = weights.sum(0)
         elif projection.kind == "window":
             weights = weights * projection.kernel[0] * projection.kernel[1]
-        worst += payload * int(weights.max(initial=0))
+        worst += payload * int(weights.max(initial=0)) * (1 if _adds_up(network, source) else steps)
     return worst
+
+
+def _adds_up(network: Network, source: Population, after: frozenset[str] = frozenset()) -> bool:
+    """Whether what a population sends over time never adds up to more than the largest that it may send at once.
+
+    Changes do, and what relays pass on of changes; not those of which a payload's shift loses a part.
+    """
+    if source.kind != "graded":
+        return network.sends_changes(source) and not source.payload_shift
+    if source.name in after:
+        return False
+    before = [network.populations[p.source] for p in network.body.projections if p.target == source.name]
+    return all(_adds_up(network, each, after | {source.name}) for each in before)

@@ -26,7 +26,7 @@ KINDS = {
     "cuba_lif": CUBA_LIF,
     "sigma_delta": SIGMA_DELTA,
 }
-"""By kind of population; under the coding delta an input is `INPUT_CHANGES`."""
+"""By kind of population; an input that sends changes is `INPUT_CHANGES`."""
 
 PIECE = 512
 """Events sorted by phase at a time: few enough to stay in the first level of cache."""

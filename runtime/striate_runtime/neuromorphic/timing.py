@@ -27,7 +27,6 @@ from striate_runtime.neuromorphic.counts import (
     Mapping,
 )
 from striate_runtime.neuromorphic.links import Links
-from striate_runtime.profile import Figure
 
 Times = npt.NDArray[Any]
 
@@ -118,22 +117,6 @@ def tick_ns(chip: Chip) -> float | None:
     """How long a step lasts where all last alike; None where they do not, or where that is unpublished."""
     tick = chip.time.tick_ms
     return None if tick is None or tick.value is None else tick.value * _NS_PER_MS
-
-
-def event_latency(layers: int, chip: Chip) -> Figure:
-    """An event's way through so many layers of a chip without steps; the ways through one and through all are known.
-
-    How long a sample takes is up to its events: they are worked on as they come.
-    """
-    one, most = chip.time.event_one_layer_latency_us, chip.time.event_all_layers_latency_us
-    low, high = (figure.value if figure else None for figure in (one, most))
-    cores = sum(group.count.value or 0 for group in chip.core_classes)
-    value = low if layers == 1 else high if layers == cores else None
-    note = (
-        f"an event's way through {layers} layer{'s' if layers > 1 else ''}, published for 1 and for {cores}; how many"
-        " events a core works on in a second is not published, so that overload is not noticed"
-    )
-    return Figure(value, "emulated", one.source if one else "", low, high, note)
 
 
 def untimed(counts: Counts, chip: Chip, tiles: int, chips: int = 1) -> tuple[str, ...]:

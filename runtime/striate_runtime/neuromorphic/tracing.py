@@ -72,16 +72,16 @@ def values_of(network: Network, built: Built, recordings: Sequence[Recording]) -
     ports = {population: port for port, population in network.body.inputs.items()}
     for population, start in zip(network.body.populations, built.tables.populations.neuron, strict=True):
         place, at = slice(int(start), int(start) + neurons(population)), _steps(network, population)
-        sent = np.stack([_image(one.payloads[at, place], population) for one in recordings])
+        sent = np.stack([image_of(one.payloads[at, place], population) for one in recordings])
         if graded and population.kind != "readout":
-            final = np.stack([_image(one.potentials[-1:, place], population)[0] for one in recordings])
+            final = np.stack([image_of(one.potentials[-1:, place], population)[0] for one in recordings])
             values[_graded_name(network, ports, population)] = final
         if population.kind == "cuba_lif":
             flows = [one.currents[at, place] for one in recordings if one.currents is not None]
-            values[population.name + CURRENTS] = np.stack([_image(one, population) for one in flows])
+            values[population.name + CURRENTS] = np.stack([image_of(one, population) for one in flows])
         held = np.zeros(0, np.int32)
         if not graded:
-            held = np.stack([_image(one.potentials[at, place], population) for one in recordings])
+            held = np.stack([image_of(one.potentials[at, place], population) for one in recordings])
             values[population.name + POTENTIALS] = held
         if delta and population.kind != "readout":
             values[_graded_name(network, ports, population)] = held
@@ -114,7 +114,7 @@ def _graded_name(network: Network, ports: dict[str, str], population: Population
     return f"{port}.quantize" if port is not None and network.body.input_scale[port] != 1 else population.name
 
 
-def _image(rows: Array, population: Population) -> Array:
+def image_of(rows: Array, population: Population) -> Array:
     """`[steps, neurons]`, channels last, -> `[steps, C, H, W]`."""
     channels, height, width = population.shape
     return np.ascontiguousarray(rows.reshape(len(rows), height, width, channels).transpose(0, 3, 1, 2))

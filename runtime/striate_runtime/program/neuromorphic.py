@@ -33,10 +33,13 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bias at every step; at v >= threshold send 1 and subtract the threshold (soft reset); v starts at `initial`.
     `sigma_delta`: from step `fires_at` on, s += input; y = s + bias, requantized and clipped as in `graded`; where y
     is at least `threshold` (1 where absent) away from what has been sent, sends the difference. Its potential is what
-    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes. With
-    `payload_shift` an event carries the difference >> payload_shift, and none is sent where that is 0: what is cut off
-    is lost, as in lava.
+    has been sent. Under the coding `delta` an `input` does the same with the number it is given: it sends changes; so
+    does one with `changes` under `native`. With `payload_shift` an event carries the difference >> payload_shift, and
+    none is sent where that is 0: what is cut off is lost, as in lava.
     `readout`: a neuron that only accumulates, its bias once; the host reads it at the end.
+    `event_driven`: DYNAP-CNN's own neuron, on a chip without steps: v += weight at each event that meets it; at
+    v >= threshold it sends 1 at once, and v -= threshold (`reset` subtract) or v = 0; its bias is added once a tick.
+    It has one threshold for all channels, and v does not fall below `low`.
     `cuba_lif`: Loihi's own neuron, in its integers (spec/neuromorphic.md): from step `fires_at` on, current u and
     potential v decay, u += sum << 6, v += u + bias; at v > threshold << 6 send 1 and set v to 0.
 
@@ -61,7 +64,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     layer: str
     shape: tuple[Extent, Extent, Extent]
-    kind: Literal["input", "graded", "integrate_and_fire", "cuba_lif", "sigma_delta", "readout"]
+    kind: Literal["input", "graded", "integrate_and_fire", "event_driven", "cuba_lif", "sigma_delta", "readout"]
     reduce: Literal["sum", "max"] = "sum"
     fires_at: Steps = 0
     bias: str | None = None
@@ -82,6 +85,7 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory: Steps = 0
     fires: bool = True
     payload_shift: int = 0
+    changes: bool = False
     strengths: str | None = None
     counted_by_host: bool = False
 
@@ -93,7 +97,8 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def resets_softly(self) -> bool:
         """Whether a spike takes the threshold off its potential."""
-        return self.kind == "integrate_and_fire" or (self.kind == "cuba_lif" and self.reset == "subtract")
+        chooses = self.kind in ("cuba_lif", "event_driven")
+        return self.kind == "integrate_and_fire" or (chooses and self.reset == "subtract")
 
 
 class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,8 +112,9 @@ class Projection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `multiplier` and `shift` (i32 `[1]`, or `[C]` by channel of the source), where given, rescale a payload on arrival:
     (x * multiplier + (1 << (shift - 1))) >> shift. The weights of a `conv2d` are already the source's slice of the
     input channels (concatenation): its `groups` are of the source's channels and all of the target's.
-    `padding` is (left, right, top, bottom). `delay` is in steps. Where `channels` (half-open) are named, only those
-    of the source have synapses, and the weights of a `conv2d` or `dense` are of them alone.
+    `padding` is (left, right, top, bottom). `delay` is in steps: 0 onto an `event_driven` population, else at least 1.
+    Where `channels` (half-open) are named, only those of the source have synapses, and the weights of a `conv2d` or
+    `dense` are of them alone.
     On a crossbar, `bits` are u8 in the shape of the weights (`[C]` by channel of the source where there are none): bit
     t of an entry says that the axon of type t meets the neuron, and the weight is the sum of those strengths.
     """
@@ -160,24 +166,25 @@ class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The mapped network. `steps` is how many time steps one sample takes.
+    """The mapped network. `steps` is how many time steps one sample takes, or on a chip without steps, how many ticks.
 
     `input_scale` turns a port's number into what its population is given: graded x / scale rounded to the nearest
     even and clipped to `input_low..input_high`; rate: the same integer added to the input accumulator at every step;
     native: the port has a first dimension for the steps, and in step t its integers of step t are sent as payloads;
-    it may have fewer than `steps` of them: nothing is sent in the steps after. delta: the same with the numbers scaled
-    as under graded, of which an event carries the change.
+    it may have fewer than `steps` of them: nothing is sent in the steps after. delta, and native where the population
+    sends `changes`: the same with the numbers scaled as under graded, of which an event carries the change.
+    `tick_us` is how long one of `steps` lasts where the network itself says so and the chip does not.
     `uncounted` says what the mapping takes for granted, and which limits it could not check.
 
     Native and delta only: `read_at` says after how many steps a port is read (where it is not named: after all); a port
     in `series` has a first dimension of T, and gives what was read after each of the T steps up to that.
 
-    Native only: `reads` says what of a `cuba_lif` an output port gives: its `potential` v (where it is not named), its
-    `current` u, its `spike_count`, or its `spikes` in one step; of a `sigma_delta` its `potential`, or as its `current`
-    the sum of all it was sent. Where the published simulators of Loihi disagree, the
-    default is what they agree on: `sum_bits` 21 wraps a step's sum << 6 at 21 bits and a sign, as one of them does;
-    `even_mixed_weights` takes the lowest bit off the weights of a `dense` projection that has both signs, as the other
-    does.
+    `reads` says what an output port gives of an `event_driven` population: its `spike_count`, and nothing else.
+    Native only: of a `cuba_lif` its `potential` v (where it is not named), its `current` u, its `spike_count`, or its
+    `spikes` in one step; of a `sigma_delta` its `potential`, or as its `current` the sum of all it was sent. Where the
+    published simulators of Loihi disagree, the default is what they agree on: `sum_bits` 21 wraps a step's sum << 6 at
+    21 bits and a sign, as one of them does; `even_mixed_weights` takes the lowest bit off the weights of a `dense`
+    projection that has both signs, as the other does.
     """
 
     coding: Literal["graded", "rate", "native", "delta"]
@@ -194,5 +201,6 @@ class NeuromorphicBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reads: dict[str, Literal["potential", "current", "spike_count", "spikes"]] = {}
     read_at: dict[str, Steps] = {}
     series: tuple[str, ...] = ()
+    tick_us: float | None = None
     sum_bits: Literal[21] | None = None
     even_mixed_weights: bool = False

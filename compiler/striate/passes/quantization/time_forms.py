@@ -11,13 +11,16 @@ from striate.operators.shaping import Movement, Pad
 from striate.tensor import DType
 
 Form = Literal["codes", "sum", "potential", "total", "float"]
-"""codes: spikes and input numbers, i8 or u8. sum: i32, weights added up, at the unit of its group. potential: i32, in
-64ths of that unit. total: what a readout gives. float: what no rule covers, and what depends on it or on a total."""
+"""codes: spikes, input numbers, what sigma_delta and delta hold; i8, u8. sum: i32, weights added up, at the unit of its
+group. potential: i32, in 64ths of that unit. total: what a readout gives. float: what no rule covers, and what depends
+on it or on a total. Of changes it is the form of what they add up to (time_held.py)."""
 
 FIRING = ("lif", "integrate_and_fire", "cuba_lif")
 WEIGHTED = ("conv1d", "conv2d", "conv_transpose2d", "linear")
-READOUTS = ("spike_count", "sum_over_time", "last")
-NEURONS = (*FIRING, "leaky_integrator")
+READOUTS = ("spike_count", "sum_over_time", "last", "sigma")
+HOLDING = ("sigma_delta", "delta")
+"""What sends changes, and holds what they add up to."""
+NEURONS = (*FIRING, "leaky_integrator", *HOLDING)
 _BYTES: tuple[DType, ...] = ("i8", "u8")
 
 
@@ -48,8 +51,10 @@ def _form(graph: Graph, node: Node, forms: dict[str, Form]) -> Form:
     kinds: set[Form] = {forms.get(operand, "codes") for operand in node.inputs}
     if operator.breaks_cycles:
         return forms.get(node.inputs[0], "codes") if kinds <= {"codes", "sum", "potential"} else "float"
-    if name in FIRING:
+    if name in (*FIRING, "sigma_delta"):
         return "codes" if kinds <= {"codes", "sum"} else "float"
+    if name == "delta":
+        return "codes" if kinds <= {"codes", "sum", "potential"} and node.type.is_float else "float"
     if name == "leaky_integrator":
         return "potential" if kinds <= {"codes", "sum"} else "float"
     if name in READOUTS:
@@ -77,7 +82,7 @@ def _refuse_islands(graph: Graph, forms: dict[str, Form]) -> None:
     """Every neuron, and whatever feeds back, reads integers; the first nodes on the way that have none are named."""
     mistakes: dict[str, Diagnostic] = {}
     for node in graph:
-        if node.operator.name not in NEURONS or forms[node.name] != "float":
+        if node.operator.name not in NEURONS or forms[node.name] != "float" or not node.type.is_float:
             continue
         for culprit in _culprits(graph, node, forms):
             message = (

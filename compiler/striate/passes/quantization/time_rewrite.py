@@ -7,14 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from striate.graph import Graph, Node
+from striate.operators.changes import Delta, Hold, Sigma
 from striate.operators.fixed_point import LARGEST_THRESHOLD, SUM_SHIFT, FixedPointIntegrator, FixedPointLif
+from striate.operators.neurons import SigmaDelta
 from striate.operators.quantized import Dequantize, Quantize, Requantize
-from striate.operators.readout import Delay
+from striate.operators.readout import Delay, Last, SumOverTime
+from striate.operators.sigma_delta import FixedPointSigmaDelta
 from striate.passes.quantization.coding import Coding
-from striate.passes.quantization.fixed_point import fixed_points
+from striate.passes.quantization.fixed_point import LARGEST_FACTOR, fixed_points
 from striate.passes.quantization.layers import by_output_channel
 from striate.passes.quantization.rewriter import Rewriter
-from striate.passes.quantization.time_forms import FIRING, NEURONS, WEIGHTED, Form
+from striate.passes.quantization.time_codings import code_scale, code_type
+from striate.passes.quantization.time_forms import HOLDING, NEURONS, READOUTS, WEIGHTED, Form
 from striate.passes.quantization.time_neurons import Neuron, neuron_of
 from striate.tensor import Array, DType
 
@@ -22,17 +26,25 @@ from striate.tensor import Array, DType
 class TimeRewriter:
     """Builds `graph`, the integer form of `source`: a value that has a form keeps its name.
 
-    `codings` say what the integers of float inputs mean, `units` what 1 is worth in each channel of a sum.
+    `codings` say what the integers of float inputs mean, and of what sigma-delta neurons hold; `units` what 1 is worth
+    in each channel of a sum. Where values are changes (`held`), the integers are what these add up to.
     """
 
     def __init__(
-        self, source: Graph, forms: Mapping[str, Form], codings: Mapping[str, Coding], units: Mapping[str, Array]
+        self,
+        source: Graph,
+        forms: Mapping[str, Form],
+        held: set[str],
+        codings: Mapping[str, Coding],
+        units: Mapping[str, Array],
     ) -> None:
-        self.source, self.forms, self.codings, self.units = source, forms, codings, units
+        self.source, self.forms, self.held, self.codings, self.units = source, forms, held, codings, units
         self.built = Rewriter(source, {})
         self.graph = self.built.graph
         self.graph.dt_s = source.dt_s
         self._sums: dict[tuple[str, str], str] = {}
+        self._changes: dict[str, str] = {}
+        self._same: dict[str, str] = {}
         self._plain: dict[str, str] = {}
         self._codes: dict[str, str] = {}
         for name, type in source.inputs.items():
@@ -54,8 +66,9 @@ class TimeRewriter:
             channels = np.broadcast_to(scale, shape[:1]).astype(np.float32)
             name = self.built.fresh(f"{value}.dequantize")
             node = self.source.producer(value)
+            integers = self._anew(value, self._same.get(value, value))
             self._plain[value] = self.built.emit(
-                name, Dequantize(), (value,), {"scale": channels}, span=node.span if node else None
+                name, Dequantize(), (integers,), {"scale": channels}, span=node.span if node else None
             )
         return self._plain[value]
 
@@ -89,8 +102,12 @@ class TimeRewriter:
             self._plain[node.name] = self.built.emit(node.name, operator, names, values, node.parameters, node.span)
         elif isinstance(operator, Delay):
             self._delay(node, operator)
+        elif operator.name in HOLDING:
+            self._hold(node)
         elif operator.name in NEURONS:
             self._neuron(node)
+        elif operator.name in READOUTS:
+            self._read_out(node)
         elif operator.name in WEIGHTED:
             self._weigh(node)
         else:
@@ -122,7 +139,48 @@ class TimeRewriter:
         operator: FixedPointLif | FixedPointIntegrator = FixedPointIntegrator()
         if neuron.threshold is not None:
             operator, values["threshold"] = fixed_point_lif(neuron, unit)
-        self.built.emit(node.name, operator, (self._sum(node, node.inputs[0]),), values, span=node.span)
+        operand = self._anew(node.inputs[0], self._sum(node, node.inputs[0]))
+        self.built.emit(node.name, operator, (operand,), values, span=node.span)
+
+    def _hold(self, node: Node) -> None:
+        """A sigma_delta or a delta: codes that follow a sum, or codes, once they are a threshold away."""
+        value, operator = node.inputs[0], node.operator
+        assert isinstance(operator, (SigmaDelta, Delta)), "only these hold"
+        scale = self.code_scale(node.name)
+        threshold = max(1, round(operator.threshold / scale)) if operator.threshold else 0
+        if node.name not in self.codings:
+            self.built.emit(node.name, Hold(threshold), (self._integers(node, value),), span=node.span)
+            return
+        coding, unit, biases = self.codings[node.name], self._scale_of_operand(node), self.source.value(node, "bias")
+        integer = FixedPointSigmaDelta(
+            coding.dtype, threshold=threshold, adds=isinstance(operator, SigmaDelta) and value not in self.held
+        )
+        multiplier, shift = fixed_points(np.minimum(unit / scale, LARGEST_FACTOR))
+        bias = np.zeros_like(unit) if biases is None else np.rint(biases.astype(np.float64) / unit)
+        operand = self._sum(node, value)
+        if isinstance(operator, Delta):
+            operand = self._anew(value, operand)
+        values = {"bias": bias, "multiplier": multiplier, "shift": shift}
+        self.built.emit(node.name, integer, (operand,), values, span=node.span)
+
+    def _scale_of_operand(self, node: Node) -> Array:
+        """What 1 is worth in each channel of the sum that a neuron reads."""
+        (operand,) = node.inputs
+        scale = self.scale_of(operand) if self.forms[operand] == "potential" else self.units[node.name]
+        return np.broadcast_to(scale, node.type.shape[0]).astype(np.float64)
+
+    def _read_out(self, node: Node) -> None:
+        """A readout; where what changes add up to is read, that is held already."""
+        (value,) = node.inputs
+        integers = self._integers(node, value)
+        if value not in self.held:
+            self.built.emit(node.name, node.operator, (integers,), span=node.span)
+        elif isinstance(node.operator, SumOverTime):
+            self.built.emit(node.name, Last(), (integers,), span=node.span)
+        elif isinstance(node.operator, Sigma):
+            self._same[node.name] = integers
+        else:
+            self.built.emit(node.name, node.operator, (self._anew(value, integers),), span=node.span)
 
     # -- operands
 
@@ -137,18 +195,32 @@ class TimeRewriter:
         return self._codes[name]
 
     def _sum(self, node: Node, name: str) -> str:
-        """An operand as i32 in the units of what `node` reads: codes times a whole number for each channel."""
+        """An operand as i32 in the units of what `node` reads: codes times a whole number for each channel.
+
+        What is held may be rescaled by any factor: its rounding does not add up.
+        """
         codes = self._integers(node, name)
         if self.forms[name] != "codes":
             return codes
         if (name, node.name) not in self._sums:
             channels = self.source.type_of(name).shape[0]
-            factors = np.rint(self.code_scale(name) / np.broadcast_to(self.units[node.name], channels))
-            multiplier, shift = fixed_points(np.maximum(factors, 1))
+            factors = self.code_scale(name) / np.broadcast_to(self.units[node.name], channels)
+            factors = factors if name in self.held else np.rint(factors)
+            multiplier, shift = fixed_points(np.where(factors == 0, 1.0, factors))
             values = {"multiplier": np.where(factors == 0, 0, multiplier), "shift": shift}
             made = self.built.fresh(f"{node.name}.requantize")
             self._sums[name, node.name] = self.built.emit(made, Requantize("i32"), (codes,), values, span=node.span)
         return self._sums[name, node.name]
+
+    def _anew(self, value: str, integers: str) -> str:
+        """The integers of a value as they are in this step: of what is held, by how much it has changed."""
+        if value not in self.held:
+            return integers
+        if integers not in self._changes:
+            node = self.source.producer(value)
+            made = self.built.fresh(f"{value}.changes")
+            self._changes[integers] = self.built.emit(made, Delta(), (integers,), span=node.span if node else None)
+        return self._changes[integers]
 
 
 def fixed_point_lif(neuron: Neuron, unit: Array) -> tuple[FixedPointLif, Array]:
@@ -170,27 +242,3 @@ def fixed_point_lif(neuron: Neuron, unit: Array) -> tuple[FixedPointLif, Array]:
             initial = 1
     threshold = np.clip(np.rint(units), 1, LARGEST_THRESHOLD)
     return FixedPointLif(neuron.reset, neuron.refractory, initial), threshold
-
-
-def code_scale(graph: Graph, value: str, codings: Mapping[str, Coding]) -> float:
-    """What the code 1 stands for: 1 for a spike; what moves codes keeps their meaning."""
-    origin = _origin(graph, value)
-    return codings[origin].scale if origin in codings else 1.0
-
-
-def code_type(graph: Graph, value: str, codings: Mapping[str, Coding]) -> DType:
-    """The type of codes: i8 for spikes."""
-    origin = _origin(graph, value)
-    if origin in codings:
-        return codings[origin].dtype
-    type = graph.inputs.get(origin)
-    return type.dtype if type is not None else "i8"
-
-
-def _origin(graph: Graph, value: str) -> str:
-    """The neurons or the input that codes come from: of several, the first."""
-    seen = set[str]()
-    while value not in graph.inputs and graph.node(value).operator.name not in FIRING and value not in seen:
-        seen.add(value)
-        value = graph.node(value).inputs[0]
-    return value

@@ -162,6 +162,6 @@ TARGET = Target(
             "steps", 0, (1, 65536), "time steps of a sample, for a network with time; unless given, those of the data"
         ),
     ),
-    computes_in_integers=lambda options: options["precision"] == "i8",
+    computes_in_integers=lambda options, _: options["precision"] == "i8",
     compile=_compile,
 )

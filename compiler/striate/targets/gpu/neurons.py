@@ -6,6 +6,7 @@ the states, and other names in braces are constants, one number or one for each 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,8 +16,10 @@ from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
 from striate.operators import (
     CubaLif,
+    Delta,
     FixedPointLif,
     FixedPointSigmaDelta,
+    Hold,
     IntegrateAndFire,
     LeakyIntegrator,
     Lif,
@@ -107,23 +110,51 @@ def _fixed_point_integrator(graph: Graph, node: Node) -> Neuron:
     return Neuron(states, (*lines, "{v} = charged"), "{v}", constants)
 
 
+def _delta(graph: Graph, node: Node) -> Neuron:
+    operator = node.operator
+    assert isinstance(operator, Delta), "the table maps it here"
+    if not node.type.is_float and operator.threshold <= 1:
+        return Neuron({"sent": 0}, ("sends = {a} - {sent}", "{sent} = {a}"), "sends")
+    zero, rounded = ("0.0", "{rounded}") if node.type.is_float else ("0", "")
+    threshold = operator.threshold if node.type.is_float else math.ceil(operator.threshold)
+    lines = (
+        "change = {a} - {sent}",
+        f"sends = tl.where((change >= {threshold}) | (change <= -{threshold}), change, {zero}){rounded}",
+        "{sent} = {sent} + sends",
+    )
+    return Neuron({"sent": 0}, lines, "sends")
+
+
+def _sigma(graph: Graph, node: Node) -> Neuron:
+    return Neuron({"s": 0}, ("{s} = {s} + {a}",), "{s}")
+
+
+def _hold(graph: Graph, node: Node) -> Neuron:
+    operator = node.operator
+    assert isinstance(operator, Hold), "the table maps it here"
+    line = f"{{held}} = tl.where(tl.abs({{a}} - {{held}}) >= {operator.threshold}, {{a}}, {{held}})"
+    return Neuron({"held": 0}, (line,), "{held}")
+
+
 def _fixed_point_sigma_delta(graph: Graph, node: Node) -> Neuron:
     """The product and its rounding take 64 bits, as in requantize; sums wrap in 32."""
     operator = node.operator
     assert isinstance(operator, FixedPointSigmaDelta), "the table maps it here"
     constants = {role: parameter(graph, node, role) for role in ("bias", "multiplier")}
     constants["shift"] = _checked(node, "shift", parameter(graph, node, "shift"), 1, 62)
+    (low, high), adds = operator.limits, operator.adds
     lines = (
-        "{s} = {s} + {a}",
+        *(("{s} = {s} + {a}",) if adds else ()),
         "shift = tl.full([1], 0, tl.int64) + {shift}",
         "half = (tl.full([1], 1, tl.int64) << (shift - 1))",
-        "scaled = (({s} + {bias}).to(tl.int64) * {multiplier} + half) >> shift",
-        f"level = tl.minimum(tl.maximum(scaled, {operator.low}), {operator.high}).to(tl.int32)",
-        "change = level - {sent}",
-        f"sends = tl.where(tl.abs(change) >= {max(operator.threshold, 1)}, change, 0)",
-        "{sent} = {sent} + sends",
+        f"scaled = (({'{s}' if adds else '{a}'} + {{bias}}).to(tl.int64) * {{multiplier}} + half) >> shift",
+        f"level = tl.minimum(tl.maximum(scaled, {low}), {high}).to(tl.int32)",
+        f"far = tl.abs(level - {{held}}) >= {operator.threshold}",
+        "{held} = tl.where(far, level, {held})",
     )
-    return Neuron({"s": 0, "sent": 0}, lines, "sends", constants)
+    lines = lines if operator.threshold > 1 else (*lines[:-2], "{held} = level")
+    states = {"s": 0, "held": 0} if adds else {"held": 0}
+    return Neuron(states, lines, "{held}", constants)
 
 
 def _spike_count(graph: Graph, node: Node) -> Neuron:
@@ -140,15 +171,18 @@ NEURONS: dict[str, Callable[[Graph, Node], Neuron]] = {
     "cuba_lif": _cuba_lif,
     "leaky_integrator": _leaky_integrator,
     "sigma_delta": _sigma_delta,
+    "delta": _delta,
+    "sigma": _sigma,
     "fixed_point_lif": _fixed_point_lif,
     "fixed_point_integrator": _fixed_point_integrator,
     "fixed_point_sigma_delta": _fixed_point_sigma_delta,
+    "hold": _hold,
     "spike_count": _spike_count,
     "sum_over_time": _sum_over_time,
 }
 
 FIRING = ("integrate_and_fire", "lif", "cuba_lif", "fixed_point_lif")
-SILENT = ("leaky_integrator", "fixed_point_integrator")
+SILENT = ("leaky_integrator", "fixed_point_integrator", "fixed_point_sigma_delta")
 """Those that send spikes, and those whose potential is the result."""
 
 

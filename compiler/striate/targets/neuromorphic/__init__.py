@@ -4,11 +4,13 @@
                 delta.py                 exact, for streams: only changes are sent
                 native.py                exact, for networks with time: their own neurons (native_neurons.py,
                                          native_values.py), as many steps later as the network is deep (retime.py)
+                event_rate.py            rate on a chip without steps, event by event; event_native.py: native there
                 encoding.py, synapses.py what all fill in: who sends which number, and where it goes
                 feeding.py               what the host does to a quantized port
     split       relay.py                 fan-ins that exceed a core, over several
     crossbars   crossbar.py              weights as sums of strengths (strengths.py), and neurons that are not theirs
-                few_levels.py            weights of few levels, for rates; crossbar_demand.py: axons, copies and bits
+                crossbar_rate.py         rates in weights of few levels (few_levels.py), whose outputs fire
+                crossbar_demand.py       axons, copies and bits of a core
     partition   demand.py, partition.py  what fits on a core (packing.py, configurations.py), how populations are cut
                 nearest.py               the nearest shape that would fit
     place       activity.py, route.py    who talks to whom, and how much

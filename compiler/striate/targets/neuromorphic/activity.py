@@ -40,8 +40,8 @@ class Activity:
 def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) -> Activity:
     """The activity of a graph's populations on calibration data `[N, *shape]`, with time `[N, T, *shape]`.
 
-    rate: steps times the activation, in units of its full scale, at most 1. Else how often a number is not 0; that is
-    estimated where changes are sent instead (delta).
+    rate: steps times the activation, in units of its full scale, at most 1. Else how often a number is not 0, or
+    how often it changes, of what sigma-delta neurons hold; under `delta` that is estimated.
     """
     if encoded.coding not in MEASURED_CODINGS:
         return Activity()
@@ -53,7 +53,11 @@ def measure(graph: Graph, encoded: Encoded, calibration: Mapping[str, Array]) ->
     events: dict[str, Array] = {}
     for name in sorted(named):
         value, full_scale = values[name].reshape(-1, *populations[name].shape), populations[name].full_scale
-        if encoded.coding != "rate":
+        if populations[name].kind == "sigma_delta":
+            steps = next(iter(samples.values())).shape[1]
+            over_time = value.reshape(-1, steps, *populations[name].shape)
+            sent = np.count_nonzero(np.diff(over_time, axis=1, prepend=0), axis=(0, 1))
+        elif encoded.coding != "rate":
             sent = np.count_nonzero(value, axis=0)
         else:
             assert full_scale is not None, f"'{name}' has a full scale under the rate coding"

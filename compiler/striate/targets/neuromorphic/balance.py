@@ -93,6 +93,38 @@ def balance_few(
     )
 
 
+def balance_in_one(
+    synapses: Sequence[Synapses], bias: Array | None, thresholds: Array, chip: Chip, channels: int
+) -> Balanced:
+    """One threshold for all channels of a layer, which is all that a core of some chips holds: unit[c] = real / whole.
+
+    thresholds: f64 `[C]`, in value. Their integer is the largest with which every weight and every bias of a tick keeps
+    to its bits and the membrane has room; what is more than 127 thresholds even so is cut to 127 (or the bias' limit).
+    """
+    levels = min(WEIGHT_LEVELS, 2 ** ((chip.numerics.weight_bits.value or 8) - 1) - 1)
+    bits = chip.numerics.bias_bits.value if chip.numerics.bias_bits else None
+    bias_levels = 2 ** ((bits or 16) - 1) - 1
+    room = 2.0 ** ((chip.numerics.membrane_bits_for_weights or 24) - 1 - HEADROOM_BITS)
+    peak = np.zeros(channels)
+    for each in synapses:
+        weights = _weights(each)
+        np.maximum.at(peak, _channels(each, channels), np.abs(weights).reshape(-1, weights.shape[-1]).max(axis=0))
+    needed = peak / levels if bias is None else np.maximum(peak / levels, np.abs(bias) / bias_levels)
+    tightest = np.min(thresholds / np.where(needed > 0, needed, thresholds / room))
+    threshold = max(1, int(min(tightest, room)))
+    unit = thresholds / threshold
+    return Balanced(
+        tuple(_cut(_in_units(each, unit), levels) for each in synapses),
+        unit,
+        np.full(channels, threshold, np.int64),
+        None if bias is None else np.clip(np.rint(bias / unit), -bias_levels, bias_levels).astype(np.int64),
+    )
+
+
+def _cut(synapses: Synapses, levels: int) -> Synapses:
+    return replace(synapses, weights=np.clip(_weights(synapses), -levels, levels))
+
+
 def shared_thresholds(thresholds: Array, most: int) -> Array:
     """Thresholds f64 `[C]` lowered to no more than so many different ones, each by as small a factor as will do.
 

@@ -7,15 +7,18 @@ from typing import Literal, cast
 
 from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
+from striate.targets.neuromorphic.crossbar_rate import CrossbarRate
 from striate.targets.neuromorphic.delta import Delta
 from striate.targets.neuromorphic.demand import Slabs
+from striate.targets.neuromorphic.event_native import EventNative
+from striate.targets.neuromorphic.event_rate import EventRate
 from striate.targets.neuromorphic.few_levels import FEWEST_TYPES, MOST_TYPES
 from striate.targets.neuromorphic.graded import Graded
 from striate.targets.neuromorphic.lower import as_program, spans_of, write_program
 from striate.targets.neuromorphic.native import Native
 from striate.targets.neuromorphic.one_layer import assign_layers
 from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
-from striate.targets.neuromorphic.refuse import NOT_RUN, holds_one_layer, refuses
+from striate.targets.neuromorphic.refuse import holds_one_layer, refuses
 from striate.targets.neuromorphic.sum_pools import fold_average_pools
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
@@ -57,9 +60,10 @@ def compile_for_neuromorphic(
     graph with its batch_norms folded, and `calibration` `[N, *shape]`; `steps` is how long an input is shown, and the
     program takes as many more as the network is deep. `delta` takes the quantized graph and streams of `steps` frames,
     and sends no change smaller than `threshold`. `native` takes the quantized graph of a network with time, for samples
-    of `steps` steps. `slabs` is how columns are cut, `chips` how many chips of the board may be used (0: all), `pin`
-    which layers stand where, written at `span`; `seed` orders the placement's swaps, which go by the traffic on
-    `calibration` data where there are any. `types` is how many types of axons `rate` may use on a crossbar.
+    of `steps` steps. Chips without steps take the float graph, under `rate` or `native`. `slabs` is how columns are
+    cut, `chips` how many chips of the board may be used (0: all), `pin` which layers stand where, written at `span`;
+    `seed` orders the placement's swaps, which go by the traffic on `calibration` data where there are any. `types` is
+    how many types of axons `rate` may use on a crossbar.
     Raises CompileError: cannot-lower, does-not-fit, bad-machine.
     """
     TARGET.admit(hardware)
@@ -79,7 +83,11 @@ def compile_for_neuromorphic(
         encoded = Native(graph, hardware, steps).run()
     else:
         assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
-        encoded = Rate(graph, hardware, steps, calibration, percentile, types).run()
+        encoded = (
+            Rate(graph, hardware, steps, calibration, percentile)
+            if hardware.crossbar is None
+            else CrossbarRate(graph, hardware, steps, calibration, percentile, types)
+        ).run()
     return write_program(
         graph, encoded, hardware, machine, seed, slabs, chips=chips, pin=pin, span=span, calibration=calibration
     )
@@ -96,19 +104,22 @@ def _one_layer_a_core(
     pin: str,
     span: Span | None,
 ) -> Program:
-    """A program that says which core holds which layer; nothing runs it yet."""
-    if coding != "rate":
+    """A program for a chip whose cores hold a layer each, and that has no steps."""
+    if coding in ("graded", "delta"):
         message = f"{chip.title} has no time step, and the coding '{coding}' sends at one"
         raise CompileError(Diagnostic("cannot-lower", message, span, help="use coding=rate"))
     if pin:
         message = f"the cores of {chip.title} differ, and layers stand where they fit; 'pin' is for cores alike"
         raise CompileError(Diagnostic("bad-machine", message, span))
-    assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
     folded = graph.copy()
     pools = fold_average_pools(folded)
-    encoded = Rate(folded, chip, steps, calibration, percentile).run()
+    if coding == "native":
+        encoded = EventNative(folded, chip, steps).run()
+    else:
+        assert calibration is not None, "the coding 'rate' takes its full scales from calibration data"
+        encoded = EventRate(folded, chip, steps, calibration, percentile).run()
     cores = assign_layers(encoded.encoding, pools, chip, spans_of(folded))
-    return as_program(folded, encoded, chip, machine, cores, (NOT_RUN.format(title=chip.title),))
+    return as_program(folded, encoded, chip, machine, cores, ())
 
 
 def _check_payload(chip: Chip, coding: Coding) -> None:
@@ -134,7 +145,7 @@ def _compile(request: Request) -> Program:
         steps=_frames(request) if coding == "delta" else steps,
         hardware=request.hardware,
         machine=str(machine),
-        calibration=request.calibration() if coding in ("graded", "rate", "native") else None,
+        calibration=_calibration(request, coding),
         percentile=float(request.options["percentile"]),
         seed=int(request.options["seed"]),
         slabs=cast(Slabs, str(request.options["slabs"])),
@@ -155,6 +166,13 @@ def _types(request: Request) -> int:
     return int(request.options["types"])
 
 
+def _calibration(request: Request, coding: Coding) -> Mapping[str, Array] | None:
+    """The sample inputs, where the coding has a use for them."""
+    if coding == "delta" or (coding == "native" and _by_event(request.hardware)):
+        return None
+    return request.calibration()
+
+
 _EXACT = {"graded": ", which is exact, in as many steps as the network is deep"}
 
 
@@ -171,22 +189,29 @@ def _frames(request: Request) -> int:
 def _coding(request: Request) -> Coding:
     """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
     asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
+    by_event = _by_event(request.hardware)
+    spikes_only = isinstance(request.hardware, Chip) and request.hardware.crossbar is not None
+    without = "rate" if by_event or spikes_only else "graded"
     if asked == "auto":
-        return "native" if over_time else "graded"
+        return "native" if over_time else without
     if over_time != (asked == "native"):
         message, help = (
             (
                 f"'{request.graph.name}' runs over time, and coding={asked} shows a network one input",
-                "use coding=native",
+                "use coding=native" + (", for networks of integrate_and_fire neurons" if by_event else ""),
             )
             if over_time
             else (
                 f"'{request.graph.name}' has no time, and coding=native is for a network's own neurons",
-                "use coding=graded",
+                f"use coding={without}",
             )
         )
         raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))
     return cast(Coding, asked)
+
+
+def _by_event(hardware: Hardware) -> bool:
+    return isinstance(hardware, Chip) and holds_one_layer(hardware)
 
 
 TARGET = Target(
@@ -196,14 +221,15 @@ TARGET = Target(
             "coding",
             "auto",
             ("auto", "graded", "rate", "delta", "native"),
-            "how a number travels as events (auto: native for networks with time, graded for others)",
+            "how a number travels as events (auto: native for networks with time; for others graded, or rate on a chip"
+            " without steps)",
         ),
         Option(
             "steps",
             64,
             (1, 65536),
-            "rate: how many time steps an input is shown; native, delta: how many steps, or frames, a sample has (the"
-            " data's where left out)",
+            "rate: how many time steps (or ticks) an input is shown; native, delta: how many steps, or frames, a sample"
+            " has (the data's where left out)",
         ),
         Option("threshold", 0, (0, 255), "delta: the smallest change of an 8-bit activation that is sent (0: any)"),
         Option(
@@ -228,7 +254,7 @@ TARGET = Target(
         Option("pin", "", (), 'the cores that layers stand on, as in "conv1: 0-3; fc1: 7 9"'),
         Option("seed", 0, (0, 2**31 - 1), "orders the placement's swaps"),
     ),
-    computes_in_integers=lambda options: options["coding"] != "rate",
+    computes_in_integers=lambda options, hardware: options["coding"] != "rate" and not _by_event(hardware),
     takes_streams=lambda options: options["coding"] == "delta",
     compile=_compile,
     refuses=refuses,

@@ -17,6 +17,7 @@ from striate.operators.quantized import Requantize
 from striate.targets.neuromorphic.encoding import Encoded
 from striate.targets.neuromorphic.graded import Codes, Graded, Value
 from striate.targets.neuromorphic.not_yet import NOT_YET
+from striate.targets.neuromorphic.sums import check_changes
 from striate.targets.neuromorphic.walk import Refusal
 from striate_runtime.hardware import Chip
 
@@ -75,6 +76,4 @@ class Delta(Graded):
         return depth - self.encoding.populations[source].fires_at
 
     def _check_payload(self, low: int, high: int) -> None:
-        """An event carries a change, and the first one comes from 0."""
-        width = max(high, 0) - min(low, 0)
-        super()._check_payload(-width, width)
+        check_changes(self.chip, low, high)

@@ -110,8 +110,8 @@ class Given:
 class Encoded:
     """A whole graph under a coding: `steps` time steps a sample, the populations that `outputs` are read from.
 
-    Over time, `samples_of` is how many steps of the network, or frames of a stream, a sample has; `reads`, `read_at`
-    and `series` are the program's.
+    Over time, `samples_of` is how many steps of the network, or frames of a stream, a sample has; `reads`, `read_at`,
+    `series` and `tick_us` are the program's.
     """
 
     coding: Literal["graded", "rate", "delta", "native"]
@@ -123,6 +123,7 @@ class Encoded:
     reads: dict[str, Reads] = field(default_factory=dict[str, "Reads"])
     read_at: dict[str, int] = field(default_factory=dict[str, int])
     series: tuple[str, ...] = ()
+    tick_us: float | None = None
     remarks: tuple[str, ...] = ()
 
 

@@ -21,6 +21,7 @@ from striate.targets.neuromorphic.feeding import quantized_port
 from striate.targets.neuromorphic.not_yet import ISLAND, MOVEMENTS
 from striate.targets.neuromorphic.sums import (
     Sum,
+    check_payload,
     copy_of,
     largest_sum,
     mapped_sum,
@@ -263,12 +264,7 @@ class Graded:
         return self._fire(copy, name, codes.low, codes.high, codes.rescale)
 
     def _check_payload(self, low: int, high: int) -> None:
-        bits = self.chip.numerics.payload_bits.value
-        needed = 8 if low >= -128 and high <= 255 else max(-low, high).bit_length() + 1
-        if bits is not None and needed > bits:
-            raise Refusal(
-                f"its numbers {low}..{high} take {needed} bits, and an event of {self.chip.title} carries {bits}"
-            )
+        check_payload(self.chip, low, high)
 
     # -- looking things up
 

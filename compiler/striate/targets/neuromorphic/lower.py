@@ -87,6 +87,7 @@ def as_program(
         reads=encoded.reads,
         read_at=encoded.read_at,
         series=encoded.series,
+        tick_us=encoded.tick_us,
     )
     steps = () if encoded.samples_of is None else (encoded.samples_of,)
     return Program(

@@ -14,41 +14,53 @@ import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic
 from striate.graph import Graph, Node
+from striate.operators.changes import Delta
 from striate.operators.fixed_point import FixedPointLif
 from striate.operators.pooling import MaxPool2d, SumPool2d
 from striate.operators.quantized import LIMITS, Requantize
 from striate.operators.readout import Delay
+from striate.operators.sigma_delta import FixedPointSigmaDelta
 from striate.targets.neuromorphic.encoding import Encoded, Given, image_of
 from striate.targets.neuromorphic.feeding import quantized_port
-from striate.targets.neuromorphic.native_neurons import NativeNeurons
+from striate.targets.neuromorphic.native_changes import (
+    complete_sigma_delta,
+    relay_changes,
+    reserve_sigma_delta,
+    threshold_of,
+)
+from striate.targets.neuromorphic.native_neurons import LARGEST_WEIGHT, NativeNeurons
+from striate.targets.neuromorphic.native_readouts import NativeReadouts
 from striate.targets.neuromorphic.native_sums import (
     Gather,
     as_sum,
     copies_by_delay,
     gather_by_delay,
-    whole_population,
 )
 from striate.targets.neuromorphic.native_values import Codes, Reading, Value, at_delay
 from striate.targets.neuromorphic.not_yet import (
+    HELD,
     MOVED_SUM,
     MOVEMENTS,
     NATIVE_ISLAND,
-    TOTAL_OF_POTENTIALS,
-    ZERO_POTENTIALS,
+    ONLY_INPUTS,
 )
 from striate.targets.neuromorphic.retime import LoopError, retime
 from striate.targets.neuromorphic.sums import (
     Sum,
+    check_changes,
     mapped_sum,
     moved,
     signed_sum,
     weighted_sum,
     window_sum,
 )
-from striate.targets.neuromorphic.synapses import window_of
+from striate.targets.neuromorphic.synapses import Rescale, window_of
 from striate.targets.neuromorphic.walk import Refusal, Walk
 from striate.tensor import NUMPY, Array
 from striate_runtime.hardware import Chip
+
+NEURONS = ("fixed_point_lif", "fixed_point_integrator", "fixed_point_sigma_delta")
+"""Operators that become neurons, through which loops may close."""
 
 COUNTED_ONCE = "an input number is injected as one event, whatever it is; {title} would take as many spikes as it says"
 
@@ -63,13 +75,13 @@ class Native:
         self.inputs: dict[str, Given] = {}
         self.fed: dict[str, Codes] = {}
         self.read: dict[str, Reading] = {}
+        self.readouts = NativeReadouts(self.neurons, graph, steps, self._value)
         self.walk: Walk[Value] = Walk(
             graph,
             "native",
             {
                 "quantize": self._quantize,
                 "requantize": self._multiply,
-                "dequantize": self._dequantize,
                 **dict.fromkeys(("conv2d", "conv1d", "linear"), self._weigh),
                 **dict.fromkeys(("conv_transpose2d", "reduce_sum"), self._map),
                 "sum_pool2d": self._sum_pool,
@@ -79,18 +91,21 @@ class Native:
                 "delay": self._delay,
                 "fixed_point_lif": self._spikes,
                 "fixed_point_integrator": self._potential,
-                "spike_count": self._count,
-                "sum_over_time": self._total,
-                "last": self._last,
+                "fixed_point_sigma_delta": self._spikes,
+                "hold": self._hold,
+                "delta": self._change,
+                **self.readouts.encoders,
             },
-            waits_for_nothing=("fixed_point_lif", "fixed_point_integrator"),
+            waits_for_nothing=NEURONS,
         )
 
     def run(self) -> Encoded:
         """Encode the graph. Raises CompileError[cannot-lower]."""
         self.neurons.check_chip()
         for node in self.graph:
-            if node.operator.name in ("fixed_point_lif", "fixed_point_integrator"):
+            if isinstance(node.operator, FixedPointSigmaDelta):
+                reserve_sigma_delta(self.neurons, node, node.operator)
+            elif node.operator.name in NEURONS:
                 self.neurons.reserve(node)
         self.walk.run(self._read, self._connect)
         for name in sorted(self.graph.inputs.keys() - self.fed.keys()):
@@ -122,10 +137,13 @@ class Native:
     # -- borders
 
     def _feed(self, port: str, scale: float, low: int, high: int) -> Codes:
-        shape = self.graph.inputs[port].shape
-        name = self.neurons.add_input(port, image_of(shape), low, high)
+        """The population that the host injects a port into."""
+        shape, threshold = self.graph.inputs[port].shape, threshold_of(self.graph, port)
+        if threshold is not None:
+            check_changes(self.chip, low, high)
+        name = self.neurons.add_input(port, image_of(shape), low, high, threshold)
         self.inputs[port] = Given(name, scale, low, high)
-        return Codes(self.encoding.neurons(name, shape))
+        return Codes(self.encoding.neurons(name, shape), held=threshold is not None)
 
     def _quantize(self, node: Node) -> Value:
         port, scale, low, high = quantized_port(node, self.graph.inputs, self.inputs, NATIVE_ISLAND)
@@ -155,8 +173,7 @@ class Native:
 
     def _read(self, output: str, value: str) -> None:
         """Let the host read a value: what a readout gave, or what there was in every step."""
-        found = self._value(value)
-        reading = found if isinstance(found, Reading) else self._in_every_step(value, found)
+        reading = self.readouts.in_every_step(value, self._value(value))
         channels = self.encoding.populations[reading.population].shape[0]
         self.neurons.mark(reading.population, output, reading.scale_of(channels))
         self.read[output] = reading
@@ -167,18 +184,29 @@ class Native:
         return gather_by_delay(self.neurons, self.graph, node, self._codes(node.inputs[0]), gather)
 
     def _multiply(self, node: Node) -> Value:
-        """Codes times a whole number for each channel: synapses one to one with that weight."""
+        """Codes times a whole number for each channel: synapses one to one with that weight.
+
+        What is held may be rescaled by any factor, by neurons that pass on every change of what that gives.
+        """
         codes, limits = self._codes(node.inputs[0]), cast(Requantize, node.operator).limits
         multiplier, shift = (self._parameter(node, role).astype(np.int64) for role in ("multiplier", "shift"))
-        if limits != LIMITS["i32"] or (multiplier % (1 << shift)).any():
+        factors = multiplier >> shift
+        whole = limits == LIMITS["i32"] and not (multiplier % (1 << shift)).any()
+        if whole and (not codes.held or np.abs(factors).max() <= LARGEST_WEIGHT):
+            channels = image_of(node.type.shape)[0]
+            return copies_by_delay(self.encoding, node.name, codes, np.broadcast_to(factors.astype(np.int32), channels))
+        if not codes.held or limits != LIMITS["i32"]:
             raise Refusal("a neuron multiplies spikes by whole numbers, and this rescales them")
-        factors = np.broadcast_to((multiplier >> shift).astype(np.int32), image_of(node.type.shape)[0])
-        return copies_by_delay(self.encoding, node.name, codes, factors)
+        rescale = Rescale(multiplier.astype(np.int32), shift.astype(np.int32))
+        copies = copies_by_delay(self.encoding, node.name, codes)
+        made = relay_changes(self.neurons, copies, node.name, node.name, rescale)
+        return copies_by_delay(self.encoding, node.name, Codes(self.encoding.neurons(made, node.type.shape), held=True))
 
     def _weigh(self, node: Node) -> Value:
-        return self._by_delay(
+        total = self._by_delay(
             node, lambda neurons, plant: weighted_sum(self.encoding, self.graph, node, neurons, plant)
         )
+        return total if total.bias is None or total.bias.any() else replace(total, bias=None)
 
     def _map(self, node: Node) -> Value:
         return self._by_delay(node, lambda neurons, _: mapped_sum(self.encoding, self.graph, node, neurons))
@@ -193,19 +221,24 @@ class Native:
         first, second = (self._value(name) for name in node.inputs)
         if not isinstance(first, Sum) or not isinstance(second, Sum):
             raise Refusal(NATIVE_ISLAND)
-        return signed_sum(self.encoding, node, first, second)
+        if first.held != second.held:
+            raise Refusal(HELD)
+        return replace(signed_sum(self.encoding, node, first, second), held=first.held)
 
     def _move(self, node: Node) -> Value:
         operands = [self._value(name) for name in node.inputs]
         if any(isinstance(value, Sum) for value in operands):
             raise Refusal(MOVED_SUM, f"put the neurons before the {node.operator.name}")
         codes = [self._codes(name) for name in node.inputs]
-        return Codes(moved(node, [each.neurons for each in codes]), moved(node, [each.delays for each in codes]))
+        if len({each.held for each in codes}) > 1:
+            raise Refusal(HELD)
+        neurons, delays = (moved(node, [getattr(each, part) for each in codes]) for part in ("neurons", "delays"))
+        return Codes(neurons, delays, codes[0].held)
 
     def _delay(self, node: Node) -> Value:
         value, steps = self._value(node.inputs[0]), cast(Delay, node.operator).steps
         if isinstance(value, Codes):
-            return Codes(value.neurons, value.delays + steps)
+            return replace(value, delays=value.delays + steps)
         if isinstance(value, Sum) and value.bias is None:
             return at_delay(value, steps)
         if isinstance(value, Sum):
@@ -215,7 +248,24 @@ class Native:
     # -- neurons
 
     def _spikes(self, node: Node) -> Value:
-        return Codes(self.encoding.neurons(self.neurons.of[node.name], node.type.shape))
+        """What neurons send: spikes, or changes of what they hold."""
+        held = isinstance(node.operator, FixedPointSigmaDelta)
+        return Codes(self.encoding.neurons(self.neurons.of[node.name], node.type.shape), held=held)
+
+    def _hold(self, node: Node) -> Value:
+        codes = self._codes(node.inputs[0])
+        if not all(self.encoding.populations[name].changes for name in self.encoding.senders(codes.neurons)):
+            raise Refusal(ONLY_INPUTS)
+        return replace(codes, held=True)
+
+    def _change(self, node: Node) -> Value:
+        """By how much what is held has changed: what is sent."""
+        value, operator = self._value(node.inputs[0]), cast(Delta, node.operator)
+        if isinstance(value, Reading) or not value.held or operator.threshold > 1:
+            raise Refusal(ONLY_INPUTS)
+        if isinstance(value, Sum) and value.bias is not None:
+            raise Refusal("the sum has a bias, which does not change", "leave the bias out")
+        return replace(value, held=False)
 
     def _potential(self, node: Node) -> Value:
         return Reading(self.neurons.of[node.name], "potential", series=True)
@@ -238,53 +288,17 @@ class Native:
                 continue
             with self.walk.refusing(node):
                 total = self._value(node.inputs[0])
-                if not isinstance(total, Sum):
+                if isinstance(total, Reading):
                     raise Refusal(NATIVE_ISLAND)
+                total = as_sum(self.encoding, node.name, total)
                 parameters = {role: self._parameter(node, role) for role in node.parameters}
+                if isinstance(node.operator, FixedPointSigmaDelta):
+                    complete_sigma_delta(self.neurons, node, node.operator, parameters, total)
+                    continue
+                if total.held:
+                    raise Refusal(HELD)
                 operator = node.operator if isinstance(node.operator, FixedPointLif) else None
                 self.neurons.complete(node, operator, parameters, total)
-
-    # -- readouts
-
-    def _count(self, node: Node) -> Value:
-        value = self._value(node.inputs[0])
-        if not isinstance(value, Codes) or not self.neurons.are_spikes(value.neurons):
-            raise Refusal(ZERO_POTENTIALS, "count the spikes of neurons")
-        return Reading(self._whole(node, value), "spike_count")
-
-    def _total(self, node: Node) -> Value:
-        value = self._value(node.inputs[0])
-        if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
-            return Reading(self._whole(node, value), "spike_count")
-        if isinstance(value, Reading):
-            raise Refusal(TOTAL_OF_POTENTIALS, "give the potential out over time, and add it up")
-        total = as_sum(self.encoding, node.name, value)
-        return Reading(self.neurons.accumulate(total, node.name, self.steps), None)
-
-    def _last(self, node: Node) -> Value:
-        value = self._value(node.inputs[0])
-        if isinstance(value, Reading):
-            if value.what == "spike_count":
-                raise Refusal(NATIVE_ISLAND)
-            return replace(value, series=False)
-        return replace(self._in_every_step(node.name, value), series=False)
-
-    def _dequantize(self, node: Node) -> Value:
-        value, scale = self._value(node.inputs[0]), self._parameter(node, "scale")
-        reading = value if isinstance(value, Reading) else self._in_every_step(node.name, value)
-        return replace(reading, scale=scale.astype(np.float32) * np.float32(reading.scale))
-
-    def _in_every_step(self, name: str, value: Value) -> Reading:
-        """What a value is in each step: spikes, a potential, or a sum of weights: a current that nothing keeps."""
-        if isinstance(value, Reading):
-            return value
-        if isinstance(value, Codes) and self.neurons.are_spikes(value.neurons):
-            return Reading(whole_population(self.neurons, name, value), "spikes", series=True)
-        made = self.neurons.watch(as_sum(self.encoding, name, value), name)
-        return Reading(made, "current", series=True, scale=1 / 64)
-
-    def _whole(self, node: Node, codes: Codes) -> str:
-        return whole_population(self.neurons, node.name, codes)
 
     # -- mistakes
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
+import msgspec
 import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic
@@ -71,16 +73,20 @@ class NativeNeurons:
                 message = f"{what}; those of networks with time take {bits}"
                 raise CompileError(Diagnostic("cannot-lower", message))
 
-    def add_input(self, port: str, image: Image, low: int, high: int) -> str:
-        """What the host injects a port into."""
+    def add_input(self, port: str, image: Image, low: int, high: int, threshold: int | None = None) -> str:
+        """What the host injects a port into: numbers, or with a `threshold` changes that are as large."""
         name = self.encoding.fresh(port)
-        self.encoding.add(Population(name, port, image, "input", low=low, high=high))
+        changes = threshold is not None
+        self.encoding.add(Population(name, port, image, "input", low=low, high=high, changes=changes))
+        if threshold is not None and threshold > 1:
+            self.store(name, {"threshold": np.full(image[0], threshold)}, {})
         return name
 
-    def reserve(self, node: Node) -> None:
+    def reserve(self, node: Node, kind: Literal["cuba_lif", "sigma_delta"] = "cuba_lif", **fields: int) -> None:
         """A place for a node's neurons, whose synapses come later: anything may refer to what they send."""
         name = self.encoding.fresh(node.name)
-        self.encoding.add(Population(name, node.name, image_of(node.type.shape), "cuba_lif"))
+        record = {"name": name, "layer": node.name, "shape": image_of(node.type.shape), "kind": kind, **fields}
+        self.encoding.add(msgspec.convert(record, Population))
         self.of[node.name] = name
 
     def complete(self, node: Node, operator: FixedPointLif | None, parameters: Mapping[str, Array], total: Sum) -> None:
@@ -109,9 +115,9 @@ class NativeNeurons:
         if total.bias is not None and (current == WHOLE).all():
             registers["bias"] = self._bias(total.bias, len(current))
         elif total.bias is not None:
-            self._drive(name, total.bias)
-        self._store(name, registers, fields)
-        self._link(total, name)
+            self.drive(name, total.bias)
+        self.store(name, registers, fields)
+        self.link(total, name)
 
     def relay(self, total: Sum, name: str, layer: str) -> str:
         """Neurons that fire in each step in which any spike arrives; the sum's weights are all 1."""
@@ -120,7 +126,7 @@ class NativeNeurons:
         image = image_of(total.shape)
         self._check_spikes(doubled)
         self.encoding.add(Population(made, layer, image, "cuba_lif"))
-        self._store(made, {role: np.full(image[0], value) for role, value in _RELAY.items()}, {})
+        self.store(made, {role: np.full(image[0], value) for role, value in _RELAY.items()}, {})
         self.links += [Link(each, made) for each in doubled]
         return made
 
@@ -130,21 +136,21 @@ class NativeNeurons:
         self.encoding.add(Population(made, name, image, "cuba_lif"))
         registers = {"current_decay": np.full(image[0], FORGETS), "voltage_decay": np.zeros(image[0])}
         if total.bias is not None:
-            self._drive(made, total.bias)
-        self._store(made, registers, {"fires": False, "reset_interval": 1})
-        self._link(total, made)
+            self.drive(made, total.bias)
+        self.store(made, registers, {"fires": False, "reset_interval": 1})
+        self.link(total, made)
         return made
 
-    def accumulate(self, total: Sum, name: str, steps: int) -> str:
-        """Neurons that add up a sum over `steps` steps, and its bias as often."""
+    def accumulate(self, total: Sum, name: str, steps: int = 1) -> str:
+        """Neurons that add up a sum over `steps` steps, and its bias as often: of what is held once."""
         made, image = self.encoding.fresh(name), image_of(total.shape)
         self.encoding.add(Population(made, name, image, "readout"))
         if total.bias is not None:
             bias = total.bias.astype(np.int64) * steps
             if np.abs(bias).max() >= 1 << (STATE_BITS - 1):
                 raise Refusal(f"{steps} times its bias is {int(np.abs(bias).max()):,}, more than 24 bits hold")
-            self._store(made, {"bias": np.broadcast_to(bias, image[0])}, {})
-        self._link(total, made)
+            self.store(made, {"bias": np.broadcast_to(bias, image[0])}, {})
+        self.link(total, made)
         return made
 
     def mark(self, population: str, output: str, scale: Array | None) -> None:
@@ -176,7 +182,8 @@ class NativeNeurons:
 
     # -- registers
 
-    def _store(self, name: str, registers: Mapping[str, Array], fields: Mapping[str, object]) -> None:
+    def store(self, name: str, registers: Mapping[str, Array], fields: Mapping[str, object]) -> None:
+        """Fill in registers, i32 `[C]` each, and other fields of a population."""
         stored = {
             role: self.encoding.store(f"{name}.{role}", array.astype(np.int32)) for role, array in registers.items()
         }
@@ -189,7 +196,7 @@ class NativeNeurons:
             raise Refusal(f"its largest bias is {largest:,} units, and a register holds {LARGEST_BIAS >> SUM_SHIFT:,}")
         return shifted
 
-    def _drive(self, name: str, bias: Array) -> None:
+    def drive(self, name: str, bias: Array) -> None:
         """A bias where the current is kept: it comes as events of a clock, in which neurons fire in every step."""
         image = self.encoding.populations[name].shape
         by_channel = np.broadcast_to(bias.astype(np.int64), image[0])
@@ -199,12 +206,13 @@ class NativeNeurons:
         clock = self.encoding.fresh(f"{name}.bias")
         self.encoding.add(Population(clock, self.encoding.populations[name].layer, (ticks, 1, 1), "cuba_lif"))
         fires = {**_RELAY, "bias": 2 << SUM_SHIFT}
-        self._store(clock, {role: np.full(ticks, value) for role, value in fires.items()}, {})
+        self.store(clock, {role: np.full(ticks, value) for role, value in fires.items()}, {})
         shares = np.diff(np.rint(np.outer(np.arange(ticks + 1) / ticks, by_channel)), axis=0)
         weights = np.tile(shares.astype(np.int32), (1, image[1] * image[2]))
         self.links.append(Link(Synapses(clock, "dense", weights), name))
 
-    def _link(self, total: Sum, name: str) -> None:
+    def link(self, total: Sum, name: str) -> None:
+        """Lead a sum's synapses to a population. Raises Refusal for weights of more than 8 bits."""
         for each in total.synapses:
             weights = each.weights
             if weights is not None and weights.size and np.abs(weights).max() > LARGEST_WEIGHT + 1:

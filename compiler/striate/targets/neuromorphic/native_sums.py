@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from striate.graph import Graph, Node
 from striate.targets.neuromorphic.encoding import Encoding
+from striate.targets.neuromorphic.native_changes import relay_changes
 from striate.targets.neuromorphic.native_neurons import NativeNeurons
 from striate.targets.neuromorphic.native_values import Codes, Value, at_delay, delays_of, masked
 from striate.targets.neuromorphic.sums import Replant, Sum, copy_of, mapped_sum
@@ -26,15 +27,17 @@ def gather_by_delay(neurons: NativeNeurons, graph: Graph, node: Node, codes: Cod
     Where an operand is rearranged so that no channel is an image any more, relays put it in order; of an input's
     numbers, which no neuron can send on, every synapse is stored by itself.
     """
-    return _together([_gathered(neurons, graph, node, codes, delay, gather) for delay in delays_of(codes)])
+    parts = [_gathered(neurons, graph, node, codes, delay, gather) for delay in delays_of(codes)]
+    return replace(_together(parts), held=codes.held)
 
 
 def copies_by_delay(encoding: Encoding, name: str, codes: Codes, factors: Array | None = None) -> Sum:
     """Codes one by one, times a whole number for each channel."""
     shape = codes.neurons.shape
-    return _together(
-        [at_delay(copy_of(encoding, name, masked(codes, delay), shape, factors), delay) for delay in delays_of(codes)]
-    )
+    parts = [
+        at_delay(copy_of(encoding, name, masked(codes, delay), shape, factors), delay) for delay in delays_of(codes)
+    ]
+    return replace(_together(parts), held=codes.held)
 
 
 def as_sum(encoding: Encoding, name: str, value: Value) -> Sum:
@@ -58,10 +61,11 @@ def _gathered(neurons: NativeNeurons, graph: Graph, node: Node, codes: Codes, de
     encoding, planted = neurons.encoding, list[str]()
 
     def plant(_: Node, scattered: Array) -> Array:
-        if not neurons.are_spikes(scattered):
+        if not codes.held and not neurons.are_spikes(scattered):
             raise ScatteredNumbersError
         copy = at_delay(copy_of(encoding, node.name, scattered, scattered.shape), delay)
-        planted.append(neurons.relay(copy, f"{node.name}.copied", node.name))
+        relay = relay_changes if codes.held else NativeNeurons.relay
+        planted.append(relay(neurons, copy, f"{node.name}.copied", node.name))
         return encoding.neurons(planted[0], scattered.shape)
 
     try:

@@ -13,10 +13,14 @@ from striate.tensor import Array
 
 @dataclass(frozen=True)
 class Codes:
-    """Numbers that travel as events: which neuron sends each, and how many steps of the network ago it did."""
+    """Numbers that travel as events: which neuron sends each, and how many steps of the network ago it did.
+
+    Of `held` numbers the changes are sent, which add up to them.
+    """
 
     neurons: Array
     delays: Array = field(default_factory=lambda: np.zeros(()))
+    held: bool = False
 
     def __post_init__(self) -> None:
         """Delays have the neurons' shape; none means 0 for all."""

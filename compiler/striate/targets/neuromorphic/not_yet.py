@@ -7,8 +7,8 @@ not stand here, is encoded. Tests hold both, so that a line that is no longer tr
 from __future__ import annotations
 
 TIME = (
-    "integrate_and_fire", "lif", "cuba_lif", "leaky_integrator", "sigma_delta",
-    "fixed_point_lif", "fixed_point_integrator", "fixed_point_sigma_delta",
+    "integrate_and_fire", "lif", "cuba_lif", "leaky_integrator", "sigma_delta", "delta", "sigma",
+    "fixed_point_lif", "fixed_point_integrator", "fixed_point_sigma_delta", "hold",
     "delay", "spike_count", "sum_over_time", "last",
 )  # fmt: skip
 """Operators with state."""
@@ -26,6 +26,13 @@ NATIVE_ISLAND = (
 )
 MOVED_SUM = "a sum of weights is rearranged before it meets its neurons"
 TOTAL_OF_POTENTIALS = "a potential cannot be sent, so that nothing on the chip can add it up"
+GIVEN_ANEW = (
+    "its operand is given anew in every step, and neurons of a chip add up what comes: it takes changes, or what a "
+    "sigma_delta or a delta of an input holds"
+)
+ONLY_INPUTS = "only an input's numbers, and what neurons hold, can be sent as changes"
+ADDED_TWICE = "it would add up, step by step, what is held already: a sum of changes"
+HELD = "what is held would have to be sent anew in every step; only its changes are"
 ZERO_POTENTIALS = "what is not 0 can only be counted of spikes"
 
 INTEGERS = "it belongs to integer graphs; 'rate' takes the float graph"
@@ -40,7 +47,6 @@ _CONSTANT = "a constant that is no layer's bias would need neurons that send it"
 _CURVE = "integrate-and-fire is a relu; other curves have no rate that follows them"
 _TIME = "it works over time, which is what 'native' is for"
 _ISLAND = "it computes in floats, and between two sets of weights only neurons can stand; apply it to the outputs"
-_CHANGES = "a neuron of Loihi sends 1, not how much its value has changed"
 _REPEATED = "an operand that is repeated along a dimension would be sent again for each of its places"
 _LARGEST = "the largest of several rates is not a sum of spikes; use avg_pool2d"
 
@@ -88,7 +94,8 @@ _NATIVE = {
     "pad": FILLED,
     "reduce_sum": "a sum that is no layer of weights; use avg_pool2d or linear",
     "requantize": "a neuron multiplies spikes by whole numbers only",
-    **dict.fromkeys(("sigma_delta", "fixed_point_sigma_delta"), _CHANGES),
+    "fixed_point_sigma_delta": GIVEN_ANEW,
+    "delta": ONLY_INPUTS,
     "spike_count": ZERO_POTENTIALS,
     "sum_pool2d": "on floats; avg_pool2d becomes part of the weights",
     "upsample": "bilinear mixes neighbours in floats; to the nearest it is encoded",

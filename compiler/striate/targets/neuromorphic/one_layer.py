@@ -2,7 +2,7 @@
 
 A layer is a convolution or a linear layer with the pool after it, whose windows are added up on the way to the next.
 It takes Cin x 2^(ceil(log2(kx ky)) + ceil(log2 Cout)) kernel words, and Cout x 2^(ceil(log2 fy) + ceil(log2 fx)) neuron
-words. A readout that only copies a layer is none: its spikes are what is read.
+words.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def assign_layers(
 
     Raises CompileError: cannot-lower for what is no such layer, does-not-fit for a layer or a network that is too much.
     """
-    layers = [p for p in encoding.populations.values() if p.kind != "input" and not _copies(encoding, p)]
+    layers = [p for p in encoding.populations.values() if p.kind != "input"]
     mistakes: list[Diagnostic] = []
     demands: dict[str, dict[str, int]] = {}
     for population in layers:
@@ -76,12 +76,6 @@ class _NoLayer(Exception):  # noqa: N818 - it is no fault of anybody's
     """What a core cannot hold, and why."""
 
 
-def _copies(encoding: Encoding, population: Population) -> bool:
-    """Whether it is a readout of what one layer sends, number by number."""
-    into = [p for p in encoding.projections if p.target == population.name]
-    return population.kind == "readout" and [p.kind for p in into] == ["one_to_one"]
-
-
 def _demand(encoding: Encoding, population: Population, pools: Mapping[str, int], chip: Chip) -> dict[str, int]:
     """What a layer takes of its core. Raises _NoLayer."""
     into = [p for p in encoding.projections if p.target == population.name]
@@ -100,10 +94,7 @@ def _demand(encoding: Encoding, population: Population, pools: Mapping[str, int]
         "kernel_words": source[0] << (_bits(kernel[0] * kernel[1]) + _bits(channels)),
         "neuron_words": channels << (_bits(rows) + _bits(columns)),
         "bias_words": channels if population.bias is not None else 0,
-        "destinations": sum(
-            p.source == population.name and not _copies(encoding, encoding.populations[p.target])
-            for p in encoding.projections
-        ),
+        "destinations": sum(p.source == population.name for p in encoding.projections),
         "input_size": max(source[1:]) // pool,
         "output_size": max(rows, columns),
         "channels": max(channels, source[0]),

@@ -21,9 +21,8 @@ from striate.graph import Graph, Node
 from striate.operators.pointwise import Clip
 from striate.operators.pooling import AdaptiveAvgPool2d, AvgPool2d
 from striate.passes.quantization.calibrate import Range, check_calibration, ranges
-from striate.targets.neuromorphic.balance import Balanced, balance, balance_few
+from striate.targets.neuromorphic.balance import Balanced, balance
 from striate.targets.neuromorphic.encoding import Encoded, Encoding, Given, image_of
-from striate.targets.neuromorphic.few_levels import MOST_TYPES
 from striate.targets.neuromorphic.not_yet import INTEGERS, MOVEMENTS
 from striate.targets.neuromorphic.sums import (
     Sum,
@@ -36,7 +35,7 @@ from striate.targets.neuromorphic.sums import (
 )
 from striate.targets.neuromorphic.synapses import Synapses, Window, connect, window_of
 from striate.targets.neuromorphic.walk import Refusal, Walk
-from striate.tensor import Array, Shape
+from striate.tensor import Array
 from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population
 
@@ -44,10 +43,6 @@ INPUT_LEVELS = 255
 """An input is injected as an integer of 0..255 at every step; its accumulator sends a spike for every 255."""
 FULL_SCALE_PERCENTILE = 99.9
 """The percentile of a layer's activations on calibration data that is its full scale."""
-COUNTED = (
-    "outputs: the host counts spikes, and {title} shows nothing else; an output below 0 sends none and reads 0, and "
-    "one above its layer's full scale reads that"
-)
 
 
 @dataclass(frozen=True)
@@ -70,22 +65,16 @@ class Rate:
     """Encodes one float graph (its batch_norms folded) for `steps` steps of input."""
 
     def __init__(
-        self,
-        graph: Graph,
-        chip: Chip,
-        steps: int,
-        calibration: Mapping[str, Array],
-        percentile: float,
-        types: int = MOST_TYPES,
+        self, graph: Graph, chip: Chip, steps: int, calibration: Mapping[str, Array], percentile: float
     ) -> None:
         self.graph = graph
-        self.types = types
         self.chip = chip
         self.steps = steps
         samples = check_calibration(graph, calibration)
         self.ranges: dict[str, Range] = ranges(graph, samples, percentile if percentile < 100 else None)
         self.encoding = Encoding()
         self.full_scale: dict[str, float] = {}
+        self._neurons: dict[str, object] = {"kind": "integrate_and_fire"}
         self.inputs: dict[str, Given] = {}
         self.fed: dict[str, Rates] = {}
         self.outputs: dict[str, str] = {}
@@ -115,8 +104,7 @@ class Rate:
             self._feed(name)
         align_readouts(self.encoding)
         depth = max(population.fires_at for population in self.encoding.populations.values())
-        remarks = () if self.chip.crossbar is None else (COUNTED.format(title=self.chip.title),)
-        return Encoded("rate", self.steps + depth, self.encoding, self.inputs, self.outputs, remarks=remarks)
+        return Encoded("rate", self.steps + depth, self.encoding, self.inputs, self.outputs)
 
     # -- borders
 
@@ -141,39 +129,14 @@ class Rate:
         return Rates(self.encoding.neurons(name, type.shape))
 
     def _read(self, output: str, value: str) -> None:
-        """Readout neurons for an output: they add up their current over the steps, and the host divides by those.
-
-        Of a crossbar the host sees nothing but spikes: there the output's own neurons fire, and the host counts.
-        """
+        """Readout neurons for an output: they add up their current over the steps, and the host divides by those."""
         total = self._value(value)
-        if self.chip.crossbar is not None:
-            self._count(output, value, total)
-            return
         if isinstance(total, Rates):
             total = copy_of(self.encoding, value, total.neurons, self.graph.type_of(value).shape, 1.0)
         name = self.encoding.fresh(value)
         balanced = self._balanced(total, 0.0, self.steps)
         scale = self.encoding.store(f"{name}.scale", (balanced.unit / self.steps).astype(np.float32))
         self._install(name, total, balanced, {"kind": "readout", "output": output, "scale": scale})
-        self.outputs[output] = name
-
-    def _count(self, output: str, value: str, total: Value) -> None:
-        """Let the host count an output's spikes: each is worth full scale / steps, and what is negative sends none."""
-        if isinstance(total, Sum):
-            range = self.ranges[value]
-            total = self._fire(value, total, max(0.0, min(range.magnitude, range.high)), range.low)
-        shape = self.graph.type_of(value).shape
-        sender = self.encoding.whole_population(total.neurons)
-        if sender is None or self.encoding.populations[sender].kind == "input":
-            total = self._copied(value, value, total.neurons, shape)
-            sender = self.encoding.whole_population(total.neurons)
-        assert sender is not None, "a copy is a population"
-        ones, worth = np.ones(image_of(shape)[0]), self.full_scale[sender]
-        spikes = copy_of(self.encoding, value, total.neurons, shape)
-        name = self.encoding.fresh(f"{value}.count")
-        scale = self.encoding.store(f"{name}.scale", (ones * worth / self.steps).astype(np.float32))
-        fields = {"kind": "readout", "output": output, "scale": scale, "counted_by_host": True}
-        self._install(name, spikes, Balanced(spikes.synapses, ones, ones, None), fields)
         self.outputs[output] = name
 
     # -- sums
@@ -231,8 +194,7 @@ class Rate:
             if self.ranges[node.inputs[0]].high <= high:
                 return value
             value = copy_of(self.encoding, node.name, value.neurons, node.type.shape, 1.0)
-        lowest = self.ranges[node.inputs[0]].low
-        return self._fire(node.name, value, min(self.ranges[node.name].magnitude, high), lowest)
+        return self._fire(node.name, value, min(self.ranges[node.name].magnitude, high))
 
     def _move(self, node: Node) -> Value:
         if getattr(node.operator, "mode", "nearest") != "nearest":
@@ -241,40 +203,34 @@ class Rate:
 
     # -- building
 
-    def _fire(self, name: str, total: Sum, full_scale: float, lowest: float = 0.0) -> Rates:
-        """Integrate-and-fire neurons whose highest rate stands for `full_scale`; a layer that is never active has 1.
-
-        `lowest` is the lowest sum on the calibration data.
-        """
+    def _fire(self, name: str, total: Sum, full_scale: float) -> Rates:
+        """Integrate-and-fire neurons whose highest rate stands for `full_scale`; a layer that is never active has 1."""
         name, full_scale = self.encoding.fresh(name), full_scale or 1.0
-        balanced = self._balanced(total, full_scale, 1, lowest)
+        balanced = self._balanced(total, full_scale, 1)
         arrays = {"threshold": balanced.threshold, "initial": balanced.threshold // 2}
         stored = {role: self.encoding.store(f"{name}.{role}", a.astype(np.int32)) for role, a in arrays.items()}
         self.full_scale[name] = full_scale
-        self._install(name, total, balanced, {"kind": "integrate_and_fire", "full_scale": full_scale, **stored})
+        self._install(name, total, balanced, {**self._neurons, "full_scale": full_scale, **stored})
         return Rates(self.encoding.neurons(name, total.shape))
 
     def _replant(self, node: Node, neurons: Array) -> Array:
         """A population that copies scattered rates."""
-        return self._copied(node.name, node.inputs[0], neurons, neurons.shape).neurons
+        copy = copy_of(self.encoding, node.name, neurons, neurons.shape, 1.0)
+        return self._fire(f"{node.name}.copied", copy, self.ranges[node.inputs[0]].magnitude).neurons
 
-    def _copied(self, name: str, value: str, neurons: Array, shape: Shape) -> Rates:
-        """A population that sends again what these neurons do, which is `value`."""
-        copy = copy_of(self.encoding, name, neurons, shape, 1.0)
-        return self._fire(f"{name}.copied", copy, self.ranges[value].magnitude)
-
-    def _balanced(self, total: Sum, full_scale: float, steps_of_bias: int, lowest: float = 0.0) -> Balanced:
+    def _balanced(self, total: Sum, full_scale: float, steps_of_bias: int) -> Balanced:
         """A sum in the chip's integers, one spike of each source standing for its full scale."""
-        per_spike: list[Synapses] = []
+        channels = image_of(total.shape)[0]
+        return balance(self._per_spike(total), total.bias, full_scale, steps_of_bias, self.chip, channels)
+
+    def _per_spike(self, total: Sum) -> list[Synapses]:
+        """A sum's synapses, whose weights are what a spike of the source adds."""
+        found: list[Synapses] = []
         for each in total.synapses:
             assert each.weights is not None, "in the coding 'rate' every synapse has a weight"
             worth = self.full_scale[each.source]
-            per_spike.append(replace(each, weights=each.weights.astype(np.float64) * worth))
-        channels = image_of(total.shape)[0]
-        if self.chip.crossbar is not None:
-            few = (full_scale, lowest, self.steps, self.chip, channels, self.types)
-            return balance_few(per_spike, total.bias, *few)
-        return balance(per_spike, total.bias, full_scale, steps_of_bias, self.chip, channels)
+            found.append(replace(each, weights=each.weights.astype(np.float64) * worth))
+        return found
 
     def _install(self, name: str, total: Sum, balanced: Balanced, fields: Mapping[str, object]) -> None:
         """Add the population and its projections, delayed so that all ways to it are equally long."""

@@ -15,12 +15,6 @@ REASONS = {
 }
 """(section, field, value) of a chip's description -> why."""
 
-NOT_RUN = (
-    "mapped, not run: {title} has no time step; an event works its way through the layers as it comes, at a speed of "
-    "which no figure for a layer's load is published, and nothing emulates that yet"
-)
-"""What a program for a chip whose cores hold one layer each says of itself."""
-
 
 def holds_one_layer(chip: Chip) -> bool:
     """Whether each core holds one layer, by planes of powers of two, and events travel without steps (one_layer.py)."""

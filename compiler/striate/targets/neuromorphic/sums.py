@@ -30,6 +30,7 @@ from striate.targets.neuromorphic.synapses import (
 )
 from striate.targets.neuromorphic.walk import Refusal
 from striate.tensor import Array, Shape
+from striate_runtime.hardware import Chip
 
 Replant = Callable[[Node, Array], Array]
 """Copies a node's scattered operand into a population of its own, so that each channel is an image again."""
@@ -37,12 +38,16 @@ Replant = Callable[[Node, Array], Array]
 
 @dataclass(frozen=True)
 class Sum:
-    """What a neuron will gather: `layer` is whose it is, `shape` the tensor's, `bias` `[C]`."""
+    """What a neuron will gather: `layer` is whose it is, `shape` the tensor's, `bias` `[C]`.
+
+    Of a `held` sum the changes arrive, which add up to it.
+    """
 
     layer: str
     shape: Shape
     synapses: tuple[Synapses, ...]
     bias: Array | None = None
+    held: bool = False
 
 
 def weighted_sum(encoding: Encoding, graph: Graph, node: Node, neurons: Array, replant: Replant) -> Sum:
@@ -145,6 +150,21 @@ def rescaled_bound(largest: int, rescale: Rescale | None) -> int:
         return largest
     factors = zip(rescale.multiplier.tolist(), rescale.shift.tolist(), strict=True)
     return max((largest * abs(multiplier) + (1 << (shift - 1))) >> shift for multiplier, shift in factors)
+
+
+def check_payload(chip: Chip, low: int, high: int) -> None:
+    """Refuse numbers that are too wide for an event of the chip. Raises Refusal."""
+    bits = chip.numerics.payload_bits.value
+    needed = 8 if low >= -128 and high <= 255 else max(-low, high).bit_length() + 1
+    if bits is not None and needed > bits:
+        carries = f"carries {bits}" if bits else "carries no number"
+        raise Refusal(f"its numbers {low}..{high} take {needed} bits, and an event of {chip.title} {carries}")
+
+
+def check_changes(chip: Chip, low: int, high: int) -> None:
+    """The same for the changes of numbers `low..high`, of which the first comes from 0."""
+    width = max(high, 0) - min(low, 0)
+    check_payload(chip, -width, width)
 
 
 def moved(node: Node, operands: Sequence[Array]) -> Array:
