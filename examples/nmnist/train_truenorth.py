@@ -100,7 +100,7 @@ def main() -> None:
     fit(network, frames[:kept], labels[:kept], arguments.epochs)
 
     arriving = run(network, frames[:kept])
-    parametrized = network.scores.parametrizations.weight  # type: ignore[union-attr]
+    parametrized = network.scores.parametrizations.weight
     step = float(parametrized[0].step(parametrized.original)[0])
     right = {n: score(arriving, labels[:kept], n * step) for n in range(1, 33)}
     steps = max(right, key=lambda n: (right[n], -n))

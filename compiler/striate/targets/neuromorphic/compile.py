@@ -190,8 +190,7 @@ def _coding(request: Request) -> Coding:
     """The coding asked for, or the one that fits. Raises CompileError[bad-machine] for one that does not."""
     asked, over_time = str(request.options["coding"]), request.graph.dt_s is not None
     by_event = _by_event(request.hardware)
-    spikes_only = isinstance(request.hardware, Chip) and request.hardware.crossbar is not None
-    without = "rate" if by_event or spikes_only else "graded"
+    without = "rate" if by_event else "graded"
     if asked == "auto":
         return "native" if over_time else without
     if over_time != (asked == "native"):
