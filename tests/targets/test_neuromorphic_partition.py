@@ -18,7 +18,7 @@ from striate.diagnostics import CompileError, Diagnostic
 from striate.pipeline import Compilation
 from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.targets.neuromorphic.demand import Block, Demand, Slabs, reach
-from striate.targets.neuromorphic.partition import partition, usage_of
+from striate.targets.neuromorphic.partition import partition
 from striate.tensor import Array
 from striate_runtime import open_device
 from striate_runtime.hardware import Chip, load_hardware, parse_hardware
@@ -132,9 +132,18 @@ def test_blocks_cover_each_neuron_once_and_exceed_no_limit(
         held = Counter(neuron for piece in pieces for neuron in neurons_of(piece))
         assert held == Counter(itertools.product(*map(range, shapes[name])))
         for piece in pieces:
-            for resource, used in usage_of(demand, populations[name], piece, blocks).items():
+            for resource, used in demand.usage(populations[name], piece, blocks).items():
                 limit = demand.limits[resource]
                 assert limit is None or used <= limit, (resource, used, limit)
+
+
+def test_a_neuron_that_is_too_much_is_found_though_the_one_in_the_middle_fits() -> None:
+    source, target = Population("a", "a", (1, 2, 3), "input"), Population("b", "b", (1, 2, 3), "graded")
+    reach: dict[str, Any] = {"kernel": (2, 2), "dilation": (1, 2), "padding": (2, 2, 1, 1)}
+    projection = Projection("p", "b", "a", "b", "conv2d", **reach)
+    demand = Demand(tiny("loihi1_sanafe25", axons_in=2), {"a": source.shape, "b": target.shape}, [projection])
+    with pytest.raises(CompileError, match="one of its neurons alone takes 4 axons coming in, and a core has 2"):
+        partition(demand, {"a": source, "b": target}, 10_000, {})
 
 
 def demand_of(chip: Chip, source: tuple[int, int, int], target: tuple[int, int, int], kernel: int) -> Demand:

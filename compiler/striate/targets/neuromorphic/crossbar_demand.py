@@ -6,7 +6,7 @@ printed is what the chip would hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -57,10 +57,21 @@ class CrossbarDemand(Demand):
         fed = self.fed(population, consumers)[slice(*block.channels), slice(*block.rows), slice(*block.columns)]
         return {"neuron_slots": int(np.maximum(fed, 1).sum()), "axons_out": int(fed.sum())}
 
-    def bits(self, population: Population, block: Block, consumers: Mapping[str, list[Block]]) -> int:
-        """How many bits of the crossbar are set, those of copies included."""
-        copies = np.maximum(self.fed(population, consumers), 1)
-        return sum(int(self.met(p, block, copies)[1].sum()) for p in self.into[population.name])
+    def usage(self, population: Population, block: Block, blocks: Blocks) -> dict[str, int]:
+        """As of any chip, and how many bits of the crossbar are set, those of copies included."""
+        copies = np.maximum(self.fed(population, blocks), 1)
+        bits = sum(int(self.met(p, block, copies)[1].sum()) for p in self.into[population.name])
+        return super().usage(population, block, blocks) | {"synapse_bits": bits}
+
+    def messages(self, projection: Projection, events: Array, listener: Block) -> Callable[[Block], int]:
+        """As of any chip, but one for each axon."""
+        sent = events * self.axons_fed(projection, [listener])
+        return lambda sender: int(sent[slice(*sender.channels), slice(*sender.rows), slice(*sender.columns)].sum())
+
+    def suspects(self, population: Population) -> Iterator[Block]:
+        """As of any chip, but every neuron in order: those with the most axons may be anywhere."""
+        for c, y, x in np.ndindex(population.shape):
+            yield Block((c, c + 1), (y, y + 1), (x, x + 1))
 
     def met(self, projection: Projection, block: Block, copies: Array | None = None) -> tuple[Array, Array]:
         """The source neurons with axons of a core that holds the block, and the bits on each, as `bits_met`."""
@@ -78,11 +89,6 @@ class CrossbarDemand(Demand):
             else:
                 total += self._fed_by(projection, consumers.get(projection.target, []))
         return total
-
-    def single_neurons(self, population: Population) -> Iterator[Block]:
-        """Every neuron as a block of its own."""
-        for c, y, x in np.ndindex(population.shape):
-            yield Block((c, c + 1), (y, y + 1), (x, x + 1))
 
     def nearest(self, population: Population, neuron: Block, resource: str) -> str | None:
         """The nearest shape with which one neuron would fit."""

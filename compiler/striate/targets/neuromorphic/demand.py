@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -13,7 +13,9 @@ import numpy as np
 from striate.targets.neuromorphic import packing
 from striate.targets.neuromorphic.configurations import Sorts
 from striate.targets.neuromorphic.encoding import Image
+from striate.targets.neuromorphic.nearest import most_inputs
 from striate.targets.neuromorphic.packing import Part
+from striate.tensor import Array
 from striate_runtime.hardware import Chip
 from striate_runtime.program.neuromorphic import Population, Projection
 
@@ -210,6 +212,31 @@ class Demand:
             most = max(most, destinations)
         return {"axons_out": axons, "destinations": most}
 
+    def usage(self, population: Population, block: Block, blocks: Blocks) -> dict[str, int]:
+        """Everything that one block takes of its core, by resource, where all `blocks` are known."""
+        return self.of(population, block, blocks) | self.out_of_block(population, block, blocks)
+
+    def messages(self, projection: Projection, events: Array, listener: Block) -> Callable[[Block], int]:
+        """How many messages a block of the source sends to a block of the target, where neurons send `events`
+        `[C, H, W]`: one for each event that is heard there."""
+        heard = reach(projection, self.shapes[projection.source], self.shapes[projection.target], listener)
+        return lambda sender: _sent(events, heard, sender)
+
+    def suspects(self, population: Population) -> Iterator[Block]:
+        """Neurons, each by itself, of which one may be too much for a core: first those with the most inputs."""
+        yield from neurons_in_the_middle(population, self.into[population.name])
+        for c, y, x in np.ndindex(population.shape):
+            yield Block((c, c + 1), (y, y + 1), (x, x + 1))
+
+    def nearest(self, population: Population, neuron: Block, resource: str) -> str | None:
+        """The nearest shape with which one neuron would fit that has too much of a resource."""
+
+        def fits() -> bool:
+            used = self.of(population, neuron)
+            return all(limit is None or used.get(name, 0) <= limit for name, limit in self.limits.items())
+
+        return most_inputs(self, population, fits)
+
     def axons(self, projection: Projection, positions: int, neurons: int) -> int:
         """How many axons carry that many neurons: with shared weights, all channels of a position share one."""
         if self.shares and projection.kind != "dense":
@@ -242,6 +269,21 @@ class Demand:
             "synapse_formats": len(formats),
         }
         return {resource: amount for resource, amount in used.items() if resource in self.limits}
+
+
+def neurons_in_the_middle(population: Population, incoming: list[Projection]) -> list[Block]:
+    """One neuron of each sort of channel, with the most inputs of its sort: sorts begin where projections do."""
+    _, h, w = population.shape
+    first = sorted({0, *(projection.channel_offset for projection in incoming)})
+    return [Block((c, c + 1), (h // 2, h // 2 + 1), (w // 2, w // 2 + 1)) for c in first]
+
+
+def _sent(events: Array, heard: Reach, sender: Block) -> int:
+    """How many events the neurons of a block send that another block hears."""
+    channels = slice(max(heard.channels[0], sender.channels[0]), min(heard.channels[1], sender.channels[1]))
+    rows = [row for row in heard.rows if sender.rows[0] <= row < sender.rows[1]]
+    columns = [column for column in heard.columns if sender.columns[0] <= column < sender.columns[1]]
+    return int(events[channels][:, rows][:, :, columns].sum())
 
 
 @cache

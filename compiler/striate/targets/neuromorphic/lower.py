@@ -16,7 +16,7 @@ from striate.targets.neuromorphic.crossbar_demand import CrossbarDemand
 from striate.targets.neuromorphic.demand import Blocks, Demand, Slabs
 from striate.targets.neuromorphic.encoding import Encoded
 from striate.targets.neuromorphic.packing import ASSUMPTIONS
-from striate.targets.neuromorphic.partition import partition, usage_of
+from striate.targets.neuromorphic.partition import partition
 from striate.targets.neuromorphic.pins import parse_pins, pinned_cores
 from striate.targets.neuromorphic.place import Board, Spot, capacity, place
 from striate.targets.neuromorphic.relay import relay_partial_sums
@@ -181,7 +181,7 @@ def _cores(mapped: Mapped) -> tuple[Core, ...]:
     for name, pieces in mapped.blocks.items():
         population = mapped.encoded.encoding.populations[name]
         for block in pieces:
-            used = usage_of(mapped.demand, population, block, mapped.blocks)
+            used = mapped.demand.usage(population, block, mapped.blocks)
             usage = tuple(Usage(resource, amount, mapped.demand.limits[resource]) for resource, amount in used.items())
             cuts, spot = (block.channels, block.rows, block.columns), mapped.spots[len(cores)]
             cores.append(Core(len(cores), name, *cuts, *spot, usage, block.spare_columns))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from striate.targets.neuromorphic.demand import Demand
 from striate_runtime.program.neuromorphic import Population
+
+if TYPE_CHECKING:
+    from striate.targets.neuromorphic.demand import Demand
 
 
 def most_inputs(demand: Demand, population: Population, fits: Callable[[], bool]) -> str | None:

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from striate.diagnostics import CompileError, Diagnostic, Span
-from striate.targets.neuromorphic.crossbar_demand import CrossbarDemand
 from striate.targets.neuromorphic.demand import WORDS, Block, Blocks, Demand, Range
 from striate.targets.neuromorphic.encoding import Image
-from striate.targets.neuromorphic.nearest import most_channels, most_inputs
-from striate.targets.neuromorphic.relay import neurons_in_the_middle
+from striate.targets.neuromorphic.nearest import most_channels
 from striate_runtime.program.neuromorphic import Population
 
 PASSES = 4
@@ -48,14 +46,6 @@ def partition(
     if sum(len(pieces) for pieces in blocks.values()) > cores:
         raise CompileError(cutter.full(blocks, cores, chips))
     return {name: blocks[name] for name in populations if name in blocks}
-
-
-def usage_of(demand: Demand, population: Population, block: Block, blocks: Blocks) -> dict[str, int]:
-    """Everything one block takes of its core, by resource."""
-    used = demand.of(population, block, blocks) | demand.out_of_block(population, block, blocks)
-    if isinstance(demand, CrossbarDemand):
-        used["synapse_bits"] = demand.bits(population, block, blocks)
-    return used
 
 
 Over = tuple[str, int, int]
@@ -151,24 +141,15 @@ class _Cutter:
     # -- what does not fit
 
     def _one_neuron_is_too_much(self, population: Population) -> Diagnostic:
-        neurons = (
-            self.demand.single_neurons(population)
-            if isinstance(self.demand, CrossbarDemand)
-            else neurons_in_the_middle(population, self.demand.into[population.name])
-        )
-        too_much = ((one, over) for one in neurons if (over := self.overrun(population, one)) is not None)
-        one, (resource, used, allowed) = next(too_much)
+        suspects = ((one, self.overrun(population, one)) for one in self.demand.suspects(population))
+        one, (resource, used, allowed) = next((one, over) for one, over in suspects if over is not None)
         message = (
             f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: one of its neurons alone takes "
             f"{used:,} {WORDS[resource]}, and a core has {allowed:,}"
         )
         if (reason := self.refused.get(population.name)) is not None:
             message += f"; {reason}"
-        if isinstance(self.demand, CrossbarDemand):
-            help = self.demand.nearest(population, one, resource)
-        else:
-            fits = lambda: _over(self.demand, self.demand.of(population, one)) is None  # noqa: E731
-            help = most_inputs(self.demand, population, fits)
+        help = self.demand.nearest(population, one, resource)
         return Diagnostic("does-not-fit", message, self.spans.get(population.layer), help=help)
 
     def too_many_axons(self, population: Population, over: Over) -> Diagnostic:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 
-from striate.targets.neuromorphic.demand import WORDS, Block, Demand
+from striate.targets.neuromorphic.demand import WORDS, Demand, neurons_in_the_middle
 from striate.targets.neuromorphic.encoding import Encoded, Encoding
 from striate.targets.neuromorphic.relay_time import on_time, waits
 from striate.targets.neuromorphic.retime import LoopError
@@ -70,13 +70,6 @@ def relay_partial_sums(encoded: Encoded, chip: Chip) -> Relayed:
             way = " -> ".join(f"'{name}'" for name in (*names, names[0]))
             return Relayed(encoded, (), splitter.refused | dict.fromkeys(names, NO_TIME.format(way=way)))
     return Relayed(encoded, tuple(splitter.notes), splitter.refused)
-
-
-def neurons_in_the_middle(population: Population, incoming: list[Projection]) -> list[Block]:
-    """One neuron of each sort of channel, with the most inputs of its sort: sorts begin where projections do."""
-    _, h, w = population.shape
-    first = sorted({0, *(projection.channel_offset for projection in incoming)})
-    return [Block((c, c + 1), (h // 2, h // 2 + 1), (w // 2, w // 2 + 1)) for c in first]
 
 
 @dataclass
