@@ -24,11 +24,11 @@ from machine import describe
 from striate.language import parse_machine
 from striate.pipeline import read
 from striate.targets import find
-from striate.targets.neuromorphic.bound import least_hops
-from striate.targets.neuromorphic.graded import Graded
+from striate.targets.neuromorphic.codings.graded import Graded
+from striate.targets.neuromorphic.codings.rate import Rate
 from striate.targets.neuromorphic.lower import Mapped, map_to_cores
-from striate.targets.neuromorphic.place import greedy, hops, in_order, place
-from striate.targets.neuromorphic.rate import Rate
+from striate.targets.neuromorphic.mapping.bound import least_hops
+from striate.targets.neuromorphic.mapping.place import greedy, hops, in_order, place
 from striate_runtime.hardware import Chip
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

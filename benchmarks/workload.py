@@ -35,8 +35,8 @@ from workload_network import DATA, SHAPES, STEPS, Workload, native_program, read
 
 from striate_runtime import open_device
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.events_blocks import add_unit_block  # pyright: ignore
-from striate_runtime.neuromorphic.tables import LANES
+from striate_runtime.neuromorphic.kernels.blocks import add_unit_block  # pyright: ignore
+from striate_runtime.neuromorphic.tables.arrays import LANES
 
 LAYERS = ("conv1", "conv2", "dense")
 BATCHES = (1, 32)

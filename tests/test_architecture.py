@@ -47,7 +47,7 @@ DOORS = {
     ],
     "cuda": ["runtime/striate_runtime/gpu"],
     "pynvml": ["runtime/striate_runtime/gpu"],
-    "numba": ["runtime/striate_runtime/neuromorphic/events"],
+    "numba": ["runtime/striate_runtime/neuromorphic/kernels"],
     "onnx": ["compiler/striate/frontends"],
     "nir": ["compiler/striate/frontends"],
     "aedat": ["compiler/striate/events/aedat4"],

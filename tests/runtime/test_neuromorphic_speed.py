@@ -15,10 +15,10 @@ from neuromorphic_networks import Net, matrix
 
 from striate_runtime.device import DeviceError, open_device
 from striate_runtime.hardware import load_hardware
-from striate_runtime.neuromorphic import layout
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.counts import ACTIVE
-from striate_runtime.neuromorphic.tables import PIECE
+from striate_runtime.neuromorphic.costs.counts import ACTIVE
+from striate_runtime.neuromorphic.tables import layout
+from striate_runtime.neuromorphic.tables.arrays import PIECE
 from striate_runtime.neuromorphic.threads import default_threads
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program

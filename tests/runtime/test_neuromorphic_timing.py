@@ -15,13 +15,13 @@ from timed_chips import EAST_WEST, NORTH_SOUTH, Sent, chip, core, description, d
 
 from striate_runtime.device import DeviceError, open_device
 from striate_runtime.hardware import Chip, load_hardware
-from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.counts import CORE_COLUMNS, MESSAGES_OUT
-from striate_runtime.neuromorphic.event_timing import event_latency
-from striate_runtime.neuromorphic.levels import LEVELS, level_steps_ns
-from striate_runtime.neuromorphic.messages import Messages, messages_of, senders_of
-from striate_runtime.neuromorphic.timing import core_times_ns, message_times_ns
+from striate_runtime.neuromorphic.costs.barrier import barrier_ns
+from striate_runtime.neuromorphic.costs.counts import CORE_COLUMNS, MESSAGES_OUT
+from striate_runtime.neuromorphic.costs.levels import LEVELS, level_steps_ns
+from striate_runtime.neuromorphic.costs.messages import Messages, messages_of, senders_of
+from striate_runtime.neuromorphic.costs.timing import core_times_ns, message_times_ns
+from striate_runtime.neuromorphic.event_driven.timing import event_latency
 from striate_runtime.neuromorphic.tracing import make_room
 from striate_runtime.profile import Profile
 from striate_runtime.program.neuromorphic import Core

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, load_hardware, parse_hardware
-from striate_runtime.neuromorphic.levels import level_steps_ns
-from striate_runtime.neuromorphic.messages import Messages
+from striate_runtime.neuromorphic.costs.levels import level_steps_ns
+from striate_runtime.neuromorphic.costs.messages import Messages
 from striate_runtime.program.neuromorphic import Core
 
 Array = npt.NDArray[Any]

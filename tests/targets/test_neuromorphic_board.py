@@ -15,11 +15,11 @@ from striate.diagnostics import CompileError
 from striate.language import parse_machine
 from striate.pipeline import lower
 from striate.targets.neuromorphic import compile_for_neuromorphic
-from striate.targets.neuromorphic.activity import measure
-from striate.targets.neuromorphic.demand import Block, Demand
-from striate.targets.neuromorphic.graded import Graded
-from striate.targets.neuromorphic.rate import Rate
-from striate.targets.neuromorphic.route import messages_between
+from striate.targets.neuromorphic.codings.graded import Graded
+from striate.targets.neuromorphic.codings.rate import Rate
+from striate.targets.neuromorphic.mapping.activity import measure
+from striate.targets.neuromorphic.mapping.demand import Block, Demand
+from striate.targets.neuromorphic.mapping.route import messages_between
 from striate_runtime import open_device
 from striate_runtime.hardware import Chip
 from striate_runtime.profile import Profile

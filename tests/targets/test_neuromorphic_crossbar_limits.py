@@ -16,7 +16,7 @@ from crossbar_networks import assert_same, body_of, few_valued, native, on_truen
 from striate.diagnostics import CompileError
 from striate.language import parse_machine
 from striate.pipeline import Compilation, lower, read
-from striate.targets.neuromorphic.strengths import bits_of, strengths_of
+from striate.targets.neuromorphic.mapping.strengths import bits_of, strengths_of
 from striate_runtime import open_device
 from striate_runtime.device import DeviceError
 from striate_runtime.program import Program, ProgramError

@@ -17,8 +17,8 @@ from striate.language import parse_machine
 from striate.operators.neurons import IntegrateAndFire
 from striate.pipeline import Compilation, lower, read
 from striate.targets.neuromorphic import TARGET
-from striate.targets.neuromorphic.balance import balance_in_one
-from striate.targets.neuromorphic.synapses import Synapses
+from striate.targets.neuromorphic.codings.balance import balance_in_one
+from striate.targets.neuromorphic.codings.synapses import Synapses
 from striate.tensor import Array
 from striate_runtime import open_device
 from striate_runtime.device import InputError

@@ -16,8 +16,8 @@ from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.language import parse_machine
 from striate.pipeline import lower, read
-from striate.targets.neuromorphic.one_layer import Place, match_layers
-from striate.targets.neuromorphic.sum_pools import fold_average_pools
+from striate.targets.neuromorphic.codings.sum_pools import fold_average_pools
+from striate.targets.neuromorphic.mapping.one_layer import Place, match_layers
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import Core, NeuromorphicBody
 

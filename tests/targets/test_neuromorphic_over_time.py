@@ -13,7 +13,7 @@ from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.language import parse_machine
 from striate.pipeline import Compilation, lower, read
-from striate.targets.neuromorphic.retime import Edge, LoopError, chip_delay, retime
+from striate.targets.neuromorphic.codings.retime import Edge, LoopError, chip_delay, retime
 from striate.tensor import NUMPY, Array
 from striate_runtime import open_device
 from striate_runtime.program.neuromorphic import NeuromorphicBody

@@ -17,8 +17,8 @@ from tiny_chips import tiny
 from striate.diagnostics import CompileError, Diagnostic
 from striate.pipeline import Compilation
 from striate.targets.neuromorphic import compile_for_neuromorphic
-from striate.targets.neuromorphic.demand import Block, Demand, Slabs, reach
-from striate.targets.neuromorphic.partition import partition
+from striate.targets.neuromorphic.mapping.demand import Block, Demand, Slabs, reach
+from striate.targets.neuromorphic.mapping.partition import partition
 from striate.tensor import Array
 from striate_runtime import open_device
 from striate_runtime.hardware import Chip, load_hardware, parse_hardware

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_chips import tiny
 
-from striate.targets.neuromorphic.bound import least_hops
-from striate.targets.neuromorphic.place import Board, Spot, capacity, greedy, hops, in_order, place
+from striate.targets.neuromorphic.mapping.bound import least_hops
+from striate.targets.neuromorphic.mapping.place import Board, Spot, capacity, greedy, hops, in_order, place
 from striate.tensor import Array
 
 CHIP = tiny("loihi2", mesh_width=4, mesh_height=3, cores_per_router=2)

@@ -17,8 +17,8 @@ from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.pipeline import Compilation, read
 from striate.targets.neuromorphic import compile_for_neuromorphic
-from striate.targets.neuromorphic.balance import shared_thresholds
-from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE
+from striate.targets.neuromorphic.codings.balance import shared_thresholds
+from striate.targets.neuromorphic.codings.rate import FULL_SCALE_PERCENTILE
 from striate.tensor import Array
 from striate_runtime.device import open_device
 from striate_runtime.hardware import load_hardware

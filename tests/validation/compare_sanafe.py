@@ -21,7 +21,7 @@ from peer_networks import HARDWARE, PeerNetwork, networks
 from striate_runtime.device import open_device
 from striate_runtime.hardware import Chip, load_hardware
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.counts import (
+from striate_runtime.neuromorphic.costs.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
     COLUMNS,
@@ -34,8 +34,8 @@ from striate_runtime.neuromorphic.counts import (
     SYNOPS_DENSE,
     WORDS,
 )
-from striate_runtime.neuromorphic.energy import ROW, UPDATES, prices_of, spend
-from striate_runtime.neuromorphic.timing import barrier_ns, core_times_ns
+from striate_runtime.neuromorphic.costs.energy import ROW, UPDATES, prices_of, spend
+from striate_runtime.neuromorphic.costs.timing import barrier_ns, core_times_ns
 
 Array = npt.NDArray[Any]
 

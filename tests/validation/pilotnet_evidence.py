@@ -11,7 +11,7 @@ from pilotnet import INPUT_SHAPE, RUN_PERIOD, SLABS, TRACE_PERIOD, TRACE_STEPS, 
 
 from striate_runtime.device import open_device
 from striate_runtime.neuromorphic.chip import EmulatedChip
-from striate_runtime.neuromorphic.counts import EVENTS_OUT, SYNOPS_CONV, SYNOPS_DENSE
+from striate_runtime.neuromorphic.costs.counts import EVENTS_OUT, SYNOPS_CONV, SYNOPS_DENSE
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program
 

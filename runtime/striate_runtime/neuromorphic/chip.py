@@ -13,21 +13,21 @@ import numpy.typing as npt
 
 from striate_runtime.device import Device, DeviceError, Progress, Settings, check_inputs
 from striate_runtime.hardware import Chip, HardwareError, parse_hardware
-from striate_runtime.neuromorphic.barrier import barrier_ns
-from striate_runtime.neuromorphic.build import build
 from striate_runtime.neuromorphic.check import Network
-from striate_runtime.neuromorphic.counts import ACTIVE, COLUMNS, Counts, Totals, neuron_updates
-from striate_runtime.neuromorphic.crossbar import check_crossbar, check_spikes
-from striate_runtime.neuromorphic.event_driven import EventDrivenChip
+from striate_runtime.neuromorphic.costs.barrier import barrier_ns
+from striate_runtime.neuromorphic.costs.counts import ACTIVE, COLUMNS, Counts, Totals, neuron_updates
+from striate_runtime.neuromorphic.costs.levels import LEVELS, check_level, level_steps_ns
+from striate_runtime.neuromorphic.costs.messages import messages_of, senders_of
+from striate_runtime.neuromorphic.costs.timing import core_times_ns, link_time_ns, step_costs, step_times_ns, tick_ns
+from striate_runtime.neuromorphic.event_driven.device import EventDrivenChip
 from striate_runtime.neuromorphic.given import given_numbers
-from striate_runtime.neuromorphic.levels import LEVELS, check_level, level_steps_ns
-from striate_runtime.neuromorphic.messages import messages_of, senders_of
 from striate_runtime.neuromorphic.native import check_chip
 from striate_runtime.neuromorphic.reading import DTYPES, Reading, readings_of
 from striate_runtime.neuromorphic.report import Reporter, Run
-from striate_runtime.neuromorphic.tables import State, new_state
+from striate_runtime.neuromorphic.tables.arrays import State, new_state
+from striate_runtime.neuromorphic.tables.build import build
+from striate_runtime.neuromorphic.tables.crossbar import check_crossbar, check_spikes
 from striate_runtime.neuromorphic.threads import default_threads, run_on_threads
-from striate_runtime.neuromorphic.timing import core_times_ns, link_time_ns, step_costs, step_times_ns, tick_ns
 from striate_runtime.neuromorphic.tracing import make_room, recorded, values_of
 from striate_runtime.profile import Profile
 from striate_runtime.program import Program, ProgramError
@@ -178,7 +178,7 @@ class EmulatedChip:
         self, values: Array, snapshots: tuple[int, ...], counting: bool, kept: list[Counts] | None = None
     ) -> tuple[Array, Run]:
         """Raw outputs i32 `[N, snapshots, output numbers]`, and the counts. `kept` takes the counts of every step."""
-        events = importlib.import_module("striate_runtime.neuromorphic.events")  # numba takes a second to import
+        events = importlib.import_module("striate_runtime.neuromorphic.kernels.steps")  # numba takes a second to import
 
         mapping, steps = self._built.mapping, self._network.body.steps
         cores, pairs = len(mapping.core_layer) if counting else 0, self._linked_pairs if counting else 0

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.neuromorphic.check import Network, neurons
-from striate_runtime.neuromorphic.tables import LANES
+from striate_runtime.neuromorphic.tables.arrays import LANES
 
 Array = npt.NDArray[Any]
 

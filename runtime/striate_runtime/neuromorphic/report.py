@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.hardware import Chip, assumed_note
-from striate_runtime.neuromorphic.barrier import barrier_ns
 from striate_runtime.neuromorphic.check import Network
-from striate_runtime.neuromorphic.counts import (
+from striate_runtime.neuromorphic.costs.barrier import barrier_ns
+from striate_runtime.neuromorphic.costs.counts import (
     ACTIVE,
     CHIP_CROSSINGS,
     COLUMNS,
@@ -36,13 +36,21 @@ from striate_runtime.neuromorphic.counts import (
     Mapping,
     Totals,
 )
-from striate_runtime.neuromorphic.energy import INJECTED, ROW, UPDATES, in_microjoules, prices_of, spend, to_energy
-from striate_runtime.neuromorphic.event_timing import sample_latency
-from striate_runtime.neuromorphic.levels import left_out
-from striate_runtime.neuromorphic.links import NO_LINKS, Links, link_traffic, links_of
+from striate_runtime.neuromorphic.costs.energy import (
+    INJECTED,
+    ROW,
+    UPDATES,
+    in_microjoules,
+    prices_of,
+    spend,
+    to_energy,
+)
+from striate_runtime.neuromorphic.costs.levels import left_out
+from striate_runtime.neuromorphic.costs.links import NO_LINKS, Links, link_traffic, links_of
+from striate_runtime.neuromorphic.costs.overload import Late
+from striate_runtime.neuromorphic.costs.timing import tick_ns, untimed
+from striate_runtime.neuromorphic.event_driven.timing import sample_latency
 from striate_runtime.neuromorphic.native import STATE_BITS, SUM_SHIFT
-from striate_runtime.neuromorphic.overload import Late
-from striate_runtime.neuromorphic.timing import tick_ns, untimed
 from striate_runtime.profile import CoreProfile, Figure, LayerProfile, Problem, Profile
 from striate_runtime.program import Program
 from striate_runtime.report import quantity

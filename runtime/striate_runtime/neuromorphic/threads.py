@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.neuromorphic.counts import Counts
+from striate_runtime.neuromorphic.costs.counts import Counts
 
 Array = npt.NDArray[Any]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from striate_runtime.neuromorphic.build import Built
 from striate_runtime.neuromorphic.check import Network, neurons
-from striate_runtime.neuromorphic.tables import LANES, State, new_state
+from striate_runtime.neuromorphic.tables.arrays import LANES, State, new_state
+from striate_runtime.neuromorphic.tables.build import Built
 from striate_runtime.program.neuromorphic import Population
 from striate_runtime.trace import CURRENTS, EVENTS, POTENTIALS, SPIKES
 

@@ -7,19 +7,19 @@ from typing import Literal, cast
 
 from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
-from striate.targets.neuromorphic.crossbar_rate import CrossbarRate
-from striate.targets.neuromorphic.delta import Delta
-from striate.targets.neuromorphic.demand import Slabs
-from striate.targets.neuromorphic.event_native import EventNative
-from striate.targets.neuromorphic.event_rate import EventRate
-from striate.targets.neuromorphic.few_levels import FEWEST_TYPES, MOST_TYPES
-from striate.targets.neuromorphic.graded import Graded
+from striate.targets.neuromorphic.codings.crossbar_rate import CrossbarRate
+from striate.targets.neuromorphic.codings.delta import Delta
+from striate.targets.neuromorphic.codings.event_native import EventNative
+from striate.targets.neuromorphic.codings.event_rate import EventRate
+from striate.targets.neuromorphic.codings.few_levels import FEWEST_TYPES, MOST_TYPES
+from striate.targets.neuromorphic.codings.graded import Graded
+from striate.targets.neuromorphic.codings.native import Native
+from striate.targets.neuromorphic.codings.rate import FULL_SCALE_PERCENTILE, Rate
+from striate.targets.neuromorphic.codings.sum_pools import fold_average_pools
 from striate.targets.neuromorphic.lower import as_program, spans_of, write_program
-from striate.targets.neuromorphic.native import Native
-from striate.targets.neuromorphic.one_layer import assign_layers
-from striate.targets.neuromorphic.rate import FULL_SCALE_PERCENTILE, Rate
+from striate.targets.neuromorphic.mapping.demand import Slabs
+from striate.targets.neuromorphic.mapping.one_layer import assign_layers
 from striate.targets.neuromorphic.refuse import holds_one_layer, refuses
-from striate.targets.neuromorphic.sum_pools import fold_average_pools
 from striate.targets.schema import Option, Request, Target
 from striate.tensor import Array
 from striate_runtime.hardware import Chip, Hardware

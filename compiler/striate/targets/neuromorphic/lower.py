@@ -9,18 +9,18 @@ import msgspec
 
 from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
-from striate.targets.neuromorphic.activity import Activity, measure
-from striate.targets.neuromorphic.configurations import sorts_of
-from striate.targets.neuromorphic.crossbar import lay_on_crossbar
-from striate.targets.neuromorphic.crossbar_demand import CrossbarDemand
-from striate.targets.neuromorphic.demand import Blocks, Demand, Slabs
-from striate.targets.neuromorphic.encoding import Encoded
-from striate.targets.neuromorphic.packing import ASSUMPTIONS
-from striate.targets.neuromorphic.partition import partition
-from striate.targets.neuromorphic.pins import parse_pins, pinned_cores
-from striate.targets.neuromorphic.place import Board, Spot, capacity, place
-from striate.targets.neuromorphic.relay import relay_partial_sums
-from striate.targets.neuromorphic.route import messages_between
+from striate.targets.neuromorphic.codings.encoding import Encoded
+from striate.targets.neuromorphic.mapping.activity import Activity, measure
+from striate.targets.neuromorphic.mapping.configurations import sorts_of
+from striate.targets.neuromorphic.mapping.crossbar import lay_on_crossbar
+from striate.targets.neuromorphic.mapping.crossbar_demand import CrossbarDemand
+from striate.targets.neuromorphic.mapping.demand import Blocks, Demand, Slabs
+from striate.targets.neuromorphic.mapping.packing import ASSUMPTIONS
+from striate.targets.neuromorphic.mapping.partition import partition
+from striate.targets.neuromorphic.mapping.pins import parse_pins, pinned_cores
+from striate.targets.neuromorphic.mapping.place import Board, Spot, capacity, place
+from striate.targets.neuromorphic.mapping.relay import relay_partial_sums
+from striate.targets.neuromorphic.mapping.route import messages_between
 from striate.tensor import Array
 from striate_runtime.hardware import Chip
 from striate_runtime.program import Port, Program

@@ -1,0 +1,1 @@
+"""From a graph to populations of neurons and the projections between them, one coding a file."""

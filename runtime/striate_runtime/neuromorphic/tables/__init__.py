@@ -1,0 +1,1 @@
+"""From a program's body to the arrays that the kernels walk."""
