@@ -7,7 +7,7 @@ times the routers that they pass. Between chips, which have no common mesh, a wa
 
 row-major: cores in the order of the layers, row by row. snake: every other row backwards. greedy: the core that has
 most to do with those that stand already comes next, to the nearest place. striate: the better of snake and greedy, then
-swaps and shakes. bound: no placement of these cores is shorter (targets/neuromorphic/bound.py), whether or not one
+swaps and shakes. bound: no placement of these cores is shorter (mapping/bound.py of the target), whether or not one
 reaches it. Networks without data of their own have random weights and inputs, and say so.
 """
 

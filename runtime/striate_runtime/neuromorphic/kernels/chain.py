@@ -8,13 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from striate_runtime.neuromorphic.event_driven import tables as event_tables
+from striate_runtime.neuromorphic.kernels import options
+from striate_runtime.neuromorphic.kernels.kept import kept
 from striate_runtime.neuromorphic.kernels.options import OPTIONS
 
 _jit = njit(**OPTIONS)
 
 
 @_jit
-def run_samples(given, tables, state, rate, ticks, largest, taken, read, held, counts, potentials, fired, late):
+def _run_samples(given, tables, state, rate, ticks, largest, taken, read, held, counts, potentials, fired, late):
     """Run samples from rest; how many were run before an event found no room in a queue, and which population's.
 
     given: i32 `[samples (x ticks), input neurons]`, a row per tick unless `rate`. After each tick of `taken`, the
@@ -176,3 +179,22 @@ def _spike(state, p, neuron, first, threshold, zero, position, largest):
     state.spike_count[neuron] += 1
     state.queue[position] = np.int32(neuron - np.uint64(first))
     return position + 1
+
+
+def _compiled(stamp, keep):
+    """`_run_samples`, compiled at its first call and kept on disk: found there by its own file and by `stamp`."""
+
+    @njit(cache=keep, **OPTIONS)
+    def run_samples(given, tables, state, rate, ticks, largest, taken, read, held, counts, potentials, fired, late):
+        if stamp == -1:  # never -1: it is named here so that it counts
+            return 0, 0
+        return _run_samples(
+            *(given, tables, state, rate, ticks, largest, taken),
+            *(read, held, counts, potentials, fired, late),
+        )
+
+    return run_samples
+
+
+run_samples = kept(_compiled, event_tables, options)
+"""The kernel that the device calls."""

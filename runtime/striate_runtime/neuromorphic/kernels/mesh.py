@@ -14,16 +14,14 @@ holds up nothing.
 
 from __future__ import annotations
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 from numba import njit
 
 from striate_runtime.neuromorphic.costs import mesh_tables
 from striate_runtime.neuromorphic.costs.mesh_tables import Mesh, Sources, Traffic
-from striate_runtime.neuromorphic.kernels import heap as events_heap
+from striate_runtime.neuromorphic.kernels import heap
 from striate_runtime.neuromorphic.kernels.heap import pop, push
+from striate_runtime.neuromorphic.kernels.kept import kept
 
 _jit = njit(nogil=True, error_model="numpy")
 
@@ -268,9 +266,5 @@ def _compiled(stamp, keep):
     return travelled_steps
 
 
-_STAMP = zlib.crc32(b"".join(Path(str(module.__file__)).read_bytes() for module in (events_heap, mesh_tables)))
-try:
-    travelled_steps = _compiled(_STAMP, keep=True)
-except RuntimeError:  # there is no folder that numba may write to: compile in every process
-    travelled_steps = _compiled(_STAMP, keep=False)
+travelled_steps = kept(_compiled, heap, mesh_tables)
 """The kernel that costs/levels.py calls."""

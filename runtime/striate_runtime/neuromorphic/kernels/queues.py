@@ -17,14 +17,12 @@ What the host injects comes from outside of the mesh: it waits for its receiver 
 
 from __future__ import annotations
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 from numba import njit
 
-from striate_runtime.neuromorphic.kernels import heap as events_heap
+from striate_runtime.neuromorphic.kernels import heap
 from striate_runtime.neuromorphic.kernels.heap import pop, push
+from striate_runtime.neuromorphic.kernels.kept import kept
 
 _jit = njit(nogil=True, error_model="numpy")
 
@@ -153,9 +151,5 @@ def _compiled(stamp, keep):
     return queued_steps
 
 
-_STAMP = zlib.crc32(Path(str(events_heap.__file__)).read_bytes())
-try:
-    queued_steps = _compiled(_STAMP, keep=True)
-except RuntimeError:  # there is no folder that numba may write to: compile in every process
-    queued_steps = _compiled(_STAMP, keep=False)
+queued_steps = kept(_compiled, heap)
 """The kernel that costs/levels.py calls."""

@@ -8,9 +8,6 @@ Compiled by numba at the first call and cached. All integers; nothing here can r
 
 from __future__ import annotations
 
-import zlib
-from pathlib import Path
-
 import numpy as np
 from numba import njit
 
@@ -39,6 +36,7 @@ from striate_runtime.neuromorphic.kernels.blocks import (
 )
 from striate_runtime.neuromorphic.kernels.changes import send_changes, send_input_changes
 from striate_runtime.neuromorphic.kernels.delivery import deliver
+from striate_runtime.neuromorphic.kernels.kept import kept
 from striate_runtime.neuromorphic.kernels.options import OPTIONS
 from striate_runtime.neuromorphic.kernels.plain import copy_currents, sum_up
 from striate_runtime.neuromorphic.tables import arrays
@@ -169,12 +167,6 @@ def _compiled(stamp, keep):
             )
 
     return run_samples
-
-
-def _stamp():
-    """A number that changes with any file that the kernels are compiled from."""
-    sources = (Path(str(module.__file__)).read_bytes() for module in _COMPILED_FROM)
-    return zlib.crc32(b"".join(sources))
 
 
 @_jit
@@ -308,8 +300,5 @@ def _accumulate(accumulator, place, potential, neuron, limit, number):
     return (active << LANES) | (over << (2 * LANES))
 
 
-try:
-    run_samples = _compiled(_stamp(), keep=True)
-except RuntimeError:  # there is no folder that numba may write to: compile in every process
-    run_samples = _compiled(_stamp(), keep=False)
+run_samples = kept(_compiled, *_COMPILED_FROM)
 """The kernel that the chip calls."""
