@@ -1,6 +1,5 @@
-"""Samples are independent: a few threads run them, each with a state of its own, and what they counted is added up.
-
-All that is added are integers, so that results do not depend on how many threads there are.
+"""Samples are independent: a few threads, the caller's among them, run them, each with a state of its own. What they
+counted is added up: integers, so that results do not depend on how many threads there are.
 """
 
 from __future__ import annotations
@@ -70,11 +69,13 @@ def run_on_threads(
                 return own
             kernel(piece, state, *own)
 
-    with ThreadPoolExecutor(threads) as pool:
-        for own_totals, own_late in pool.map(work, states[:threads]):
-            for total, own in zip(totals, own_totals, strict=True):
-                total += own
-            _add(late, own_late)
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work, state) for state in states[1:threads]]
+        found = [work(states[0]), *(other.result() for other in others)]
+    for own_totals, own_late in found:
+        for total, own in zip(totals, own_totals, strict=True):
+            total += own
+        _add(late, own_late)
 
 
 def _add(late: Counts, more: Counts) -> None:
