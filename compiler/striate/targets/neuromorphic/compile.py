@@ -122,9 +122,15 @@ def _one_layer_a_core(
     return as_program(folded, encoded, chip, machine, cores, ())
 
 
+def _carries_codes(hardware: Hardware) -> bool:
+    """Whether an event can carry an activation; taken to, where nobody says how much it carries."""
+    bits = hardware.numerics.payload_bits.value if isinstance(hardware, Chip) else None
+    return bits is None or bits >= PAYLOAD_BITS
+
+
 def _check_payload(chip: Chip, coding: Coding) -> None:
     bits = chip.numerics.payload_bits.value
-    if bits is not None and bits < PAYLOAD_BITS:
+    if not _carries_codes(chip):
         message = f"an event of {chip.title} carries {bits} bits, and the coding '{coding}' takes {PAYLOAD_BITS}"
         raise CompileError(Diagnostic("cannot-lower", message, help="use coding=rate"))
 
@@ -202,7 +208,7 @@ def _coding(request: Request) -> Coding:
             if over_time
             else (
                 f"'{request.graph.name}' has no time, and coding=native is for a network's own neurons",
-                f"use coding={without}",
+                f"use coding={without if _carries_codes(request.hardware) else 'rate'}",
             )
         )
         raise CompileError(Diagnostic("bad-machine", message, request.machine.span, help=help))

@@ -16,7 +16,7 @@ from striate.graph import Graph, Node
 from striate.targets.neuromorphic.codings.balance import Balanced, balance_few
 from striate.targets.neuromorphic.codings.encoding import Encoded, image_of
 from striate.targets.neuromorphic.codings.few_levels import MOST_TYPES
-from striate.targets.neuromorphic.codings.rate import Rate, Rates, Value
+from striate.targets.neuromorphic.codings.rate import Rate, Value
 from striate.targets.neuromorphic.codings.sums import Sum, copy_of
 from striate.tensor import Array
 from striate_runtime.hardware import Chip
@@ -48,16 +48,11 @@ class CrossbarRate(Rate):
         return replace(super().run(), remarks=(COUNTED.format(title=self.chip.title),))
 
     def _read(self, output: str, value: str) -> None:
-        """Let the host count an output's spikes: those of its layer, if it is one, else of a layer of its own."""
-        found, shape = self._value(value), self.graph.type_of(value).shape
-        name = self.encoding.whole_population(found.neurons) if isinstance(found, Rates) else None
-        if name is None or self.encoding.populations[name].kind == "input":
-            if isinstance(found, Rates):
-                rates = self._fire(value, copy_of(self.encoding, value, found.neurons, shape, 1.0), self._most(value))
-            else:
-                rates = self._fire_down_to(self.ranges[value].low, value, found, self._most(value))
-            name = self.encoding.whole_population(rates.neurons)
-            assert name is not None, "neurons that were just made are one population"
+        """Let the host count an output's spikes."""
+        seen, shape = self.ranges[value], self.graph.type_of(value).shape
+        self._lowest = seen.low
+        name = self._layer_of(value, max(0.0, min(seen.magnitude, seen.high)))
+        self._lowest = 0.0
         spikes = copy_of(self.encoding, value, self.encoding.neurons(name, shape), shape)
         ones = np.ones(image_of(shape)[0])
         counts = self.encoding.fresh(f"{value}.count")
@@ -67,19 +62,9 @@ class CrossbarRate(Rate):
         self._install(counts, spikes, Balanced(spikes.synapses, ones, ones, None), fields)
         self.outputs[output] = counts
 
-    def _most(self, value: str) -> float:
-        """The full scale of an output: what is negative has no part in it."""
-        return max(0.0, min(self.ranges[value].magnitude, self.ranges[value].high))
-
     def _rectify(self, node: Node) -> Value:
         self._lowest = self.ranges[node.inputs[0]].low
         rates = super()._rectify(node)
-        self._lowest = 0.0
-        return rates
-
-    def _fire_down_to(self, lowest: float, name: str, total: Sum, full_scale: float) -> Rates:
-        self._lowest = lowest
-        rates = self._fire(name, total, full_scale)
         self._lowest = 0.0
         return rates
 

@@ -15,8 +15,8 @@ import numpy as np
 from striate.graph import Graph
 from striate.targets.neuromorphic.codings.balance import Balanced, balance_in_one
 from striate.targets.neuromorphic.codings.encoding import Encoded, image_of
-from striate.targets.neuromorphic.codings.rate import Rate, Rates
-from striate.targets.neuromorphic.codings.sums import Sum, copy_of
+from striate.targets.neuromorphic.codings.rate import Rate
+from striate.targets.neuromorphic.codings.sums import Sum
 from striate.tensor import Array
 from striate_runtime.hardware import Chip
 
@@ -44,16 +44,8 @@ class EventRate(Rate):
         return replace(encoded, reads=dict.fromkeys(encoded.outputs, "spike_count"), remarks=(COUNTED,))
 
     def _read(self, output: str, value: str) -> None:
-        """Neurons whose spikes the host counts: those of the value, if it is one layer's, else a layer of their own."""
-        found = self._value(value)
-        name = self.encoding.whole_population(found.neurons) if isinstance(found, Rates) else None
-        if name is None or self.encoding.populations[name].kind == "input":
-            total = found
-            if isinstance(total, Rates):
-                total = copy_of(self.encoding, value, total.neurons, self.graph.type_of(value).shape, 1.0)
-            rates = self._fire(value, total, max(0.0, self.ranges[value].high))
-            name = self.encoding.whole_population(rates.neurons)
-        assert name is not None, "neurons that were just made are one population"
+        """Neurons whose spikes the host counts."""
+        name = self._layer_of(value, max(0.0, self.ranges[value].high))
         channels = self.encoding.populations[name].shape[0]
         worth = np.full(channels, self.full_scale[name] / self.steps, np.float32)
         self.encoding.revise(name, output=output, scale=self.encoding.store(f"{name}.scale", worth))

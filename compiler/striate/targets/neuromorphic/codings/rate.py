@@ -213,6 +213,17 @@ class Rate:
         self._install(name, total, balanced, {**self._neurons, "full_scale": full_scale, **stored})
         return Rates(self.encoding.neurons(name, total.shape))
 
+    def _layer_of(self, value: str, full_scale: float) -> str:
+        """The neurons that send a value: those of its layer, if it is one, else a layer of its own."""
+        found = self._value(value)
+        name = self.encoding.whole_population(found.neurons) if isinstance(found, Rates) else None
+        if name is None or self.encoding.populations[name].kind == "input":
+            if isinstance(found, Rates):
+                found = copy_of(self.encoding, value, found.neurons, self.graph.type_of(value).shape, 1.0)
+            name = self.encoding.whole_population(self._fire(value, found, full_scale).neurons)
+        assert name is not None, "neurons that were just made are one population"
+        return name
+
     def _replant(self, node: Node, neurons: Array) -> Array:
         """A population that copies scattered rates."""
         copy = copy_of(self.encoding, node.name, neurons, neurons.shape, 1.0)
