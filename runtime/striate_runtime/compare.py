@@ -34,13 +34,15 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """Rows on the same samples. `reference_accuracy` is the float network's own, by the interpreter."""
+    """Rows on the same samples. `reference_accuracy` is the float network's own, by the interpreter; `notes` are what
+    is to be known of the data."""
 
     network: str
     data: str
     samples: int
     reference_accuracy: float | None
     results: tuple[Result, ...]
+    notes: tuple[str, ...] = ()
 
 
 def accuracy(outputs: Array, labels: Array) -> float:
@@ -69,6 +71,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "samples": comparison.samples,
         "reference_accuracy": comparison.reference_accuracy,
         "results": [_row(result) for result in comparison.results],
+        "notes": list(comparison.notes),
         "verdict": verdict(comparison),
     }
 

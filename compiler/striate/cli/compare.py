@@ -70,6 +70,7 @@ def _compare(
     from striate.data import frames_of, holds_streams, load_arrays, load_labels
     from striate.diagnostics import CompileError, Diagnostic
     from striate.interpreter import interpret
+    from striate.passes.quantization.clipped import clipped_inputs
     from striate.pipeline import read
     from striate.targets import find
     from striate_runtime.compare import Comparison, accuracy
@@ -103,12 +104,14 @@ def _compare(
         _result(compilation, machine, inputs if target.takes_streams(options) else frames, *given)
         for machine, (target, _, options) in zip(machines, found, strict=True)
     ]
+    integers = any(target.computes_in_integers(options, hardware) for target, hardware, options in found)
     return Comparison(
         compilation.graph.name,
         str(data),
         len(next(iter(frames.values()))),
         None if labels is None else accuracy(next(iter(reference.values())), labels),
         tuple(results),
+        clipped_inputs(compilation.quantized, frames) if integers else (),
     )
 
 

@@ -168,6 +168,7 @@ def _remarks(comparison: Comparison) -> list[Text]:
             if remark and not remark.endswith(": "):
                 remarks.setdefault(remark, []).append(profile.machine)
     lines += [Text(f"{', '.join(machines)}: {remark}", style="dim") for remark, machines in remarks.items()]
+    lines += [Text(note, style="yellow") for note in comparison.notes]
     return lines + [warning for result in comparison.results for warning in _warnings(result.profile)]
 
 
