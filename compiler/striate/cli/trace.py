@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from striate.cli.arguments import Calibration, Data, Json, NoFallback, OneMachine, Weights
-from striate.cli.execute import ModelOrProgram
+from striate.cli.prepare import ModelOrProgram, prepare
 
 if TYPE_CHECKING:
     from striate.cli.console import Progress
@@ -82,7 +82,6 @@ def trace_on(
     progress: Progress,
 ) -> Trace:
     """Run a network, or a program, and keep all it computes."""
-    from striate.cli.execute import prepare
     from striate.language import parse_machine
     from striate_runtime import open_device
     from striate_runtime.trace import Trace

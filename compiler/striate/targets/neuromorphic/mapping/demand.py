@@ -231,11 +231,15 @@ class Demand:
     def nearest(self, population: Population, neuron: Block, resource: str) -> str | None:
         """The nearest shape with which one neuron would fit that has too much of a resource."""
 
-        def fits() -> bool:
+        shapes = self.shapes
+
+        def fits(others: Mapping[str, Image]) -> bool:
+            self.shapes = others
             used = self.of(population, neuron)
+            self.shapes = shapes
             return all(limit is None or used.get(name, 0) <= limit for name, limit in self.limits.items())
 
-        return most_inputs(self, population, fits)
+        return most_inputs(self.into[population.name], shapes, fits)
 
     def axons(self, projection: Projection, positions: int, neurons: int) -> int:
         """How many axons carry that many neurons: with shared weights, all channels of a position share one."""

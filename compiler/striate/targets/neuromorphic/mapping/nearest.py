@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
-from striate_runtime.program.neuromorphic import Population
+from striate.targets.neuromorphic.codings.encoding import Image
+from striate_runtime.program.neuromorphic import Projection
 
-if TYPE_CHECKING:
-    from striate.targets.neuromorphic.mapping.demand import Demand
+Shapes = Mapping[str, Image]
+"""Of each population."""
 
 
-def most_inputs(demand: Demand, population: Population, fits: Callable[[], bool]) -> str | None:
+def most_inputs(into: Sequence[Projection], shapes: Shapes, fits: Callable[[Shapes], bool]) -> str | None:
     """The most inputs with which one neuron would fit, if that would help at all: neurons if dense, else channels.
 
-    `fits` says whether one neuron does, with the shapes that `demand` has meanwhile.
+    `into` leads to the neuron; `fits` says whether it would with populations of these shapes.
     """
-    into = demand.into[population.name]
     dense = any(projection.kind == "dense" for projection in into)
-    full = {p.source: demand.shapes[p.source] for p in into}
+    full = {p.source: shapes[p.source] for p in into}
     if dense:
         full = {name: (math.prod(shape), 1, 1) for name, shape in full.items()}
     largest = max((shape[0] for shape in full.values()), default=0)
-    original = demand.shapes
-
-    def would_fit(most: int) -> bool:
-        demand.shapes = {**original, **{name: (min(most, c), h, w) for name, (c, h, w) in full.items()}}
-        answer = fits()
-        demand.shapes = original
-        return answer
-
-    low = _largest(largest, would_fit)
+    low = _largest(
+        largest, lambda most: fits({**shapes, **{name: (min(most, c), h, w) for name, (c, h, w) in full.items()}})
+    )
     if 0 < low < largest:
         return f"with at most {low:,} {'neurons' if dense else 'channels'} coming in (now {largest:,}) it would fit"
     return "the layers it sends to must use fewer cores" if low else None
