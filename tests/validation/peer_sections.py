@@ -15,6 +15,7 @@ def sections() -> dict[str, str]:
     return {
         "sanafe": _section("sanafe.json", "compare_sanafe.py", _sanafe),
         "neurobench": _section("neurobench.json", "compare_neurobench.py", _neurobench),
+        "truenorth": _section("truenorth.json", "compare_truenorth.py", _truenorth),
         "simulators": _section("loihi_simulators.json", "compare_loihi_simulators.py", _simulators),
     }
 
@@ -97,6 +98,15 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_shown(one)}" for name, one in value.items())  # pyright: ignore[reportUnknownVariableType]
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def _truenorth(results: dict[str, Any]) -> str:
+    lines = ["| simulator | networks | cores | neurons, with copies | spikes | that differ | holds |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    cells = [f"{results[what]:,}" for what in ("networks", "cores", "neurons", "spikes", "differ")]
+    holds = "**no**" if results["differ"] else "yes"
+    lines.append(f"| SANA-FE {results['sanafe']} | {' | '.join(cells)} | {holds} |")
+    return "\n".join(lines)
 
 
 def _simulators(results: dict[str, Any]) -> str:
