@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from conftest import DIGITS, Striate
+from tiny_chips import tiny
 
 from striate.data import load_arrays
 from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.language import parse_machine
 from striate.pipeline import Compilation, lower, read
+from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.targets.neuromorphic.refuse import REASONS, refuses
 from striate.tensor import Array
 from striate_runtime import open_device
@@ -69,6 +72,52 @@ def test_both_presets_of_loihi_1_count_the_same_digits_and_differ_by_what_their_
     assert energy(davies, "synapse") != pytest.approx(energy(sanafe, "synapse"), rel=0.02)
     assert "neuron: cost.spike_out_energy_pj is unpublished" in davies.energy_uj.uncounted
     assert not any("spike_out" in line for line in sanafe.energy_uj.uncounted)
+
+
+@pytest.mark.parametrize("coding", ["graded", "delta"])
+def test_weights_that_do_not_fit_a_synapse_are_refused_with_their_range(
+    lenet: Compilation, coding: Literal["graded", "delta"]
+) -> None:
+    with pytest.raises(CompileError) as error:
+        compile_for_neuromorphic(
+            lenet.quantized,
+            coding=coding,
+            steps=2,
+            hardware=tiny("loihi2", weight_bits=4),
+            machine="m",
+            calibration=None,
+        )
+    layers = [diagnostic.message for diagnostic in error.value.diagnostics]
+    assert len(layers) == 5, "each layer is named once"
+    assert all("the 4 bits of a synapse of Loihi 2 hold -8 to 7" in message for message in layers)
+    assert error.value.diagnostics[0].help == "use coding=rate, which makes weights as coarse as a chip's bits"
+
+
+@pytest.mark.parametrize(("chip", "bits"), [("loihi2", 4), ("loihi2", 2), ("speck", 3)])
+def test_rates_take_weights_as_coarse_as_a_synapse(lenet: Compilation, chip: str, bits: int) -> None:
+    program = compile_for_neuromorphic(
+        lenet.optimised,
+        coding="rate",
+        steps=8,
+        hardware=tiny(chip, weight_bits=bits),
+        machine="m",
+        calibration=lenet.calibration,
+    )
+    weights = [program.arrays[p["weights"]] for p in program.body["projections"] if p.get("weights")]
+    assert max(int(np.abs(array).max()) for array in weights) == 2 ** (bits - 1) - 1
+
+
+@pytest.mark.parametrize("chip", ["loihi2", "speck"])
+def test_a_synapse_without_a_bit_for_the_sign_is_refused(lenet: Compilation, chip: str) -> None:
+    with pytest.raises(CompileError, match="has 1 bit, and a weight takes 2"):
+        compile_for_neuromorphic(
+            lenet.optimised,
+            coding="rate",
+            steps=8,
+            hardware=tiny(chip, weight_bits=1),
+            machine="m",
+            calibration=lenet.calibration,
+        )
 
 
 def test_the_teaching_chip_computes_the_integer_network_bit_for_bit(lenet: Compilation, images: Array) -> None:

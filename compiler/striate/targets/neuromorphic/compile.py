@@ -25,6 +25,8 @@ from striate.tensor import Array
 from striate_runtime.hardware import Chip, Hardware
 from striate_runtime.program import Program
 
+FEWEST_WEIGHT_BITS = 2
+"""A sign and a number, but on crossbars."""
 PAYLOAD_BITS = 8
 """What one event must carry in the codings `graded` and `delta`."""
 Coding = Literal["graded", "rate", "delta", "native"]
@@ -68,6 +70,7 @@ def compile_for_neuromorphic(
     """
     TARGET.admit(hardware)
     assert isinstance(hardware, Chip), f"'{hardware.name}' is no neuromorphic chip"
+    _check_signs(hardware)
     if holds_one_layer(hardware):
         return _one_layer_a_core(graph, coding, steps, hardware, machine, calibration, percentile, pin, span)
     if coding in ("graded", "delta"):
@@ -126,6 +129,14 @@ def _carries_codes(hardware: Hardware) -> bool:
     """Whether an event can carry an activation; taken to, where nobody says how much it carries."""
     bits = hardware.numerics.payload_bits.value if isinstance(hardware, Chip) else None
     return bits is None or bits >= PAYLOAD_BITS
+
+
+def _check_signs(chip: Chip) -> None:
+    bits = chip.numerics.weight_bits.value
+    if chip.crossbar is None and bits is not None and bits < FEWEST_WEIGHT_BITS:
+        message = f"a synapse of {chip.title} has {bits} bit, and a weight takes {FEWEST_WEIGHT_BITS}"
+        help = "one for its sign; a synapse of one bit is what packing.kind = 'crossbar' describes"
+        raise CompileError(Diagnostic("cannot-lower", message, help=help))
 
 
 def _check_payload(chip: Chip, coding: Coding) -> None:

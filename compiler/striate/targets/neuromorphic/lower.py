@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from striate.diagnostics import CompileError, Diagnostic, Span
 from striate.graph import Graph
@@ -130,6 +131,7 @@ def map_to_cores(
         encoded = lay_on_crossbar(encoded, chip, spans_of(graph), calibration)
     relayed = relay_partial_sums(encoded, chip)
     _check_delays(relayed.encoded, chip, spans_of(graph))
+    _check_weights(relayed.encoded, chip, spans_of(graph))
     populations, projections = relayed.encoded.encoding.populations, relayed.encoded.encoding.projections
     shapes = {name: population.shape for name, population in populations.items()}
     demand = (
@@ -174,6 +176,26 @@ def _check_delays(encoded: Encoded, chip: Chip, spans: Mapping[str, Span | None]
             )
             help = "split the delay, or make the two ways to the layer more alike: put neurons in between"
             raise CompileError(Diagnostic("cannot-lower", message, spans.get(projection.layer), help=help))
+
+
+def _check_weights(encoded: Encoded, chip: Chip, spans: Mapping[str, Span | None]) -> None:
+    """Raise CompileError[cannot-lower] where a layer has weights that a synapse's bits cannot hold."""
+    bits, problems = chip.numerics.weight_bits.value, dict[str, Diagnostic]()
+    if bits is None or chip.crossbar is not None:
+        return
+    least, most = -(1 << bits >> 1), (1 << bits >> 1) - 1
+    for projection in encoded.encoding.projections:
+        weights = np.ones(1) if projection.weights is None else encoded.encoding.arrays[projection.weights]
+        low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+        if low < least or high > most:
+            message = (
+                f"the weights of '{projection.layer}' go from {low} to {high}, and the {bits} bits of a synapse of "
+                f"{chip.title} hold {least} to {most}"
+            )
+            help = "use coding=rate, which makes weights as coarse as a chip's bits"
+            problems[projection.layer] = Diagnostic("cannot-lower", message, spans.get(projection.layer), help=help)
+    if problems:
+        raise CompileError(problems.values())
 
 
 def _cores(mapped: Mapped) -> tuple[Core, ...]:
