@@ -118,13 +118,14 @@ class EventNative:
     def _fire(self, node: Node) -> Value:
         """Neurons of the chip. Their thresholds may differ by channel in the network: weights make up for that."""
         operator, total = cast(IntegrateAndFire, node.operator), self._value(node.inputs[0])
-        if not isinstance(total, Sum):
-            raise Refusal(NATIVE_ISLAND)
         if operator.refractory:
             reason = (
                 f"its neurons rest for {operator.refractory} steps after a spike, and {self.chip.title} has no steps"
             )
             raise Refusal(reason, "leave 'refractory' out")
+        if not isinstance(total, Sum):
+            reason = f"its neurons hear spikes without weights, and a layer of {self.chip.title} is weights and neurons"
+            raise Refusal(reason, "put a conv2d or a linear layer before them")
         image, name = image_of(total.shape), self.encoding.fresh(node.name)
         given = self.graph.value(node, "threshold") if operator.threshold == PER_CHANNEL else operator.threshold
         assert given is not None, f"the thresholds of '{node.name}' are loaded"
