@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,12 +14,14 @@ from test_neuromorphic_over_time import STEPS, inputs_of
 from test_neuromorphic_over_time import compiled as compiled_over_time
 from tiny_chips import tiny
 
+from striate.cli.metrics import metrics_of_spikes
 from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.tensor import Array
 from striate_runtime import open_device
 from striate_runtime.hardware import Chip
+from striate_runtime.neuromorphic.chip import EmulatedChip
 from striate_runtime.program import Program
 from striate_runtime.program.neuromorphic import NeuromorphicBody
 
@@ -125,6 +128,27 @@ def test_many_of_these_are_split_indeed(coding: str, names: dict[str, str]) -> N
         for program in (made(coding, name, tuple(figures.items())) for figures in FIGURES)
     ]
     assert sum(split) >= len(names)
+
+
+@pytest.mark.parametrize("figures", [tuple(each.items()) for each in FIGURES], ids=str)
+@pytest.mark.parametrize(("coding", "name"), [("native", name) for name in OVER_TIME] + [("delta", "lenet")])
+def test_the_metrics_of_a_split_network_are_those_of_the_whole(
+    coding: str, name: str, figures: tuple[tuple[str, int], ...]
+) -> None:
+    """Relays are no neurons of the network, and weights are split among them without one more or less."""
+    whole, split = made(coding, name), made(coding, name, figures)
+    if whole is None or split is None:
+        return
+    values = (
+        inputs_of(compiled_over_time(OVER_TIME[name])) if coding == "native" else streams(compiled(NETWORKS[name])[1])
+    )
+    found: list[dict[str, Any]] = []
+    for program in (whole, split):
+        with open_device(program) as device:
+            assert isinstance(device, EmulatedChip)
+            found.append(metrics_of_spikes(program, device.trace(values))["neurobench"])
+    for metric in found[0].keys() - {"Footprint"}:
+        assert found[0][metric] == found[1][metric], metric
 
 
 def test_a_loop_without_a_step_to_spare_is_not_split_and_the_error_says_so() -> None:

@@ -32,7 +32,7 @@ class Spiking:
 def spiking_layers(program: Program, values: Mapping[str, Array]) -> Spiking:
     """The synapses, spikes and potentials of a traced program whose neurons spike over time."""
     body = msgspec.convert(program.body, NeuromorphicBody)
-    firing = [p.name for p in body.populations if p.kind not in ("input", "readout")]
+    firing = [p.name for p in body.populations if p.kind not in ("input", "readout", "graded")]  # graded: relays
     return Spiking(
         calls=tuple(_calls(program, body, values)),
         outputs={name: _sent(body, name, values) for name in firing},
@@ -44,7 +44,7 @@ def spiking_layers(program: Program, values: Mapping[str, Array]) -> Spiking:
 def _calls(program: Program, body: NeuromorphicBody, values: Mapping[str, Array]) -> Iterator[Call]:
     for projection in body.projections:
         if projection.kind in ("conv2d", "dense") and projection.weights is not None:
-            sent = _sent(body, projection.source, values)
+            sent = _sent(body, projection.source, values)[:, :, slice(*projection.channels or (None,))]
             steps = sent.reshape(-1, *sent.shape[2:])
             yield _call(projection, program.arrays[projection.weights], steps)
 
@@ -52,7 +52,7 @@ def _calls(program: Program, body: NeuromorphicBody, values: Mapping[str, Array]
 def _sent(body: NeuromorphicBody, name: str, values: Mapping[str, Array]) -> Array:
     """What the events of each step carried: 1 for a spike, or by how much what a neuron stands for has changed."""
     (population,) = (each for each in body.populations if each.name == name)
-    if body.coding == "delta" or population.kind == "sigma_delta" or population.changes:
+    if population.sends_changes(body.coding):
         return np.diff(values[name + POTENTIALS], axis=1, prepend=0)
     return values[name + SPIKES]
 

@@ -124,7 +124,7 @@ class Network:
 
     def sends_changes(self, population: Population) -> bool:
         """Whether its events carry by how much a number has changed."""
-        return population.kind == "sigma_delta" or self.body.coding == "delta" or population.changes
+        return population.sends_changes(self.body.coding)
 
     def unit(self, projection: Projection) -> bool:
         """Whether every event that arrives through it counts its weight once."""

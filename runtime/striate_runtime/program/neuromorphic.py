@@ -94,6 +94,11 @@ class Population(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether cores hold it: the host injects inputs, and may count spikes."""
         return self.kind != "input" and not self.counted_by_host
 
+    def sends_changes(self, coding: str) -> bool:
+        """Whether its events carry by how much a number has changed, or under `delta` what relays add up of such."""
+        encodes = self.kind in ("input", "graded") and coding == "delta"
+        return encodes or self.kind == "sigma_delta" or self.changes
+
     @property
     def resets_softly(self) -> bool:
         """Whether a spike takes the threshold off its potential."""

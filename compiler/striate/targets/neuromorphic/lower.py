@@ -183,7 +183,7 @@ def _check_weights(encoded: Encoded, chip: Chip, spans: Mapping[str, Span | None
     bits, problems = chip.numerics.weight_bits.value, dict[str, Diagnostic]()
     if bits is None or chip.crossbar is not None:
         return
-    least, most = -(1 << bits >> 1), (1 << bits >> 1) - 1
+    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     for projection in encoded.encoding.projections:
         weights = np.ones(1) if projection.weights is None else encoded.encoding.arrays[projection.weights]
         low, high = int(weights.min(initial=0)), int(weights.max(initial=0))

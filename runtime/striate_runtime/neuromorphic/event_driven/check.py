@@ -11,10 +11,25 @@ from striate_runtime.device import DeviceError
 from striate_runtime.hardware import Chip, Limit
 from striate_runtime.neuromorphic.check import Network, neurons
 from striate_runtime.program import Port
-from striate_runtime.program.neuromorphic import Population, Projection
+from striate_runtime.program.neuromorphic import NeuromorphicBody, Population, Projection
 
 MOST_BITS = 24
 """Of a potential: what a weight of 16 bits adds to it must fit in 32."""
+
+
+def depths(body: NeuromorphicBody) -> dict[str, int]:
+    """How many layers an event passes from the input up to each population, itself included, which hear one other each.
+
+    More than there are projections where it goes round a loop.
+    """
+    source = {projection.target: projection.source for projection in body.projections}
+    found: dict[str, int] = {}
+    for population in body.populations:
+        name, layers = population.name, 0
+        while name in source and layers <= len(source):
+            name, layers = source[name], layers + 1
+        found[population.name] = layers
+    return found
 
 
 def check_event_driven(network: Network, outputs: Iterable[Port], chip: Chip) -> None:
@@ -80,12 +95,9 @@ def _check_kernel(network: Network, projection: Projection, chip: Chip) -> None:
 
 def _check_ways(network: Network) -> None:
     """Every way back from a layer ends at an input: there is no loop, round which an event would run for ever."""
-    source = {projection.target: projection.source for projection in network.body.projections}
-    for population in network.body.populations:
-        name, hops = population.name, 0
-        while name in source and hops <= len(source):
-            name, hops = source[name], hops + 1
-        network.check(hops <= len(source), f"population '{population.name}'", "hears itself, through a loop")
+    for name, layers in depths(network.body).items():
+        ends = layers <= len(network.body.projections)
+        network.check(ends, f"population '{name}'", "hears itself, through a loop")
 
 
 def _within(numbers: np.ndarray, limit: Limit | None) -> bool:  # pyright: ignore[reportMissingTypeArgument]

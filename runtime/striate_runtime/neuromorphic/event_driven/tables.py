@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from striate_runtime.neuromorphic.check import Network, neurons
+from striate_runtime.neuromorphic.event_driven.check import depths
 from striate_runtime.neuromorphic.tables.arrays import I32, I64, concatenated
 from striate_runtime.neuromorphic.tables.layout import reached
 from striate_runtime.program.neuromorphic import Population, Projection
@@ -215,13 +216,6 @@ def _landing(position: Array, kernel: int, stride: int, before: int, extent: int
 
 
 def _ordered(network: Network) -> tuple[Population, ...]:
-    """Populations, sources before their targets; what is left over in a loop comes last."""
-    source = {projection.target: projection.source for projection in network.body.projections}
-
-    def depth(name: str) -> int:
-        way = [name]
-        while way[-1] in source and source[way[-1]] not in way:
-            way.append(source[way[-1]])
-        return len(way)
-
-    return tuple(sorted(network.body.populations, key=lambda population: depth(population.name)))
+    """Populations, sources before their targets."""
+    depth = depths(network.body)
+    return tuple(sorted(network.body.populations, key=lambda population: depth[population.name]))

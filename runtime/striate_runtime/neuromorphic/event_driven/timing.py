@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from striate_runtime.hardware import Chip
+from striate_runtime.neuromorphic.event_driven.check import depths
 from striate_runtime.profile import Figure
 from striate_runtime.program.neuromorphic import NeuromorphicBody
 from striate_runtime.report import quantity
@@ -30,7 +31,7 @@ def event_latency(layers: int, chip: Chip) -> Figure:
 
 def sample_latency(body: NeuromorphicBody, chip: Chip) -> Figure:
     """How long a sample takes: its ticks, where the network says how long one is, and the last event's way out."""
-    way = event_latency(depth(body), chip)
+    way = event_latency(max(depths(body).values(), default=0), chip)
     answer = f"the answer comes {quantity.duration(way.value)} after the last event ({way.note})"
     if body.tick_us is None:
         note = f"how long an input is shown is up to who shows it; {answer}; {UNTOLD}"
@@ -39,16 +40,3 @@ def sample_latency(body: NeuromorphicBody, chip: Chip) -> Figure:
     value = None if way.value is None else shown + way.value
     note = f"{body.steps} steps of {quantity.duration(body.tick_us)} are the input's own; {answer}; {UNTOLD}"
     return Figure(value, "emulated", way.source, note=note)
-
-
-def depth(body: NeuromorphicBody) -> int:
-    """How many layers lie on the longest way through the network."""
-    source = {projection.target: projection.source for projection in body.projections}
-
-    def layers(name: str) -> int:
-        number = 0
-        while name in source:
-            name, number = source[name], number + 1
-        return number
-
-    return max((layers(population.name) for population in body.populations), default=0)

@@ -217,10 +217,9 @@ class _Splitter:
         """The least and the largest number that one of its events carries, and 0."""
         low, high = min(population.low, 0), max(population.high, 0)
         coding, kind = self.encoded.coding, population.kind
-        encoded = kind == "input" and (coding == "delta" or population.changes)
         if kind in ("cuba_lif", "integrate_and_fire") or (kind == "input" and coding == "rate"):
             return 0, 1
-        if kind == "sigma_delta" or encoded:
+        if kind != "graded" and population.sends_changes(coding):
             return low - high, high - low
         return low, high
 
