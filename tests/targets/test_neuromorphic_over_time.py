@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from tiny_chips import tiny
 
 from striate.diagnostics import CompileError
 from striate.interpreter import interpret
 from striate.language import parse_machine
 from striate.pipeline import Compilation, lower, read
+from striate.targets.neuromorphic import compile_for_neuromorphic
 from striate.targets.neuromorphic.codings.retime import Edge, LoopError, chip_delay, retime
 from striate.tensor import NUMPY, Array
 from striate_runtime import open_device
@@ -311,3 +314,22 @@ def test_retiming_finds_what_trying_finds(seed: int) -> None:
             retimed()
     else:
         assert list(retimed().values()) == wanted
+
+
+@pytest.mark.parametrize("slots", [2, 8, 40])
+@pytest.mark.parametrize("axons_out", [1, 4, 8, 20])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "loop" in name])
+def test_a_core_sends_no_further_than_it_can_backwards_too(name: str, axons_out: int, slots: int) -> None:
+    chip = tiny("loihi1_sanafe25", axons_out=axons_out, neuron_slots=slots)
+    graph = compiled(NETWORKS[name]).quantized
+    try:
+        program = compile_for_neuromorphic(
+            graph, coding="native", steps=STEPS, hardware=chip, machine="m", calibration=None
+        )
+    except CompileError as error:
+        assert {diagnostic.code for diagnostic in error.diagnostics} == {"does-not-fit"}  # noqa: PT017
+        return
+    for core in msgspec.convert(program.body, NeuromorphicBody).cores:
+        used = {usage.resource: usage.used for usage in core.usage}
+        assert 0 < used["neuron_slots"] <= slots
+        assert used["axons_out"] <= axons_out

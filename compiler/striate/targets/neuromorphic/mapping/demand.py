@@ -170,6 +170,11 @@ class Demand:
         self.neurons_per_axon = held.neurons_per_axon.value if held.neurons_per_axon else None
         self.sharing = frozenset(name for name in shapes if self._must_share(name))
 
+    @property
+    def limits_sending(self) -> bool:
+        """Whether a core may have too little for all that its neurons send to."""
+        return self.copies or self.limits["axons_out"] is not None or self.limits["destinations"] is not None
+
     def of(self, population: Population, block: Block, senders: Blocks | None = None) -> dict[str, int]:
         """Everything but the axons out, by resource. `senders` are the blocks of its sources, where they are known."""
         slots = self.chip.numerics.slots_of_soft_reset if population.resets_softly else 1

@@ -104,11 +104,9 @@ class _Cutter:
         """The first limit that a block exceeds."""
         if (over := _over(self.demand, self.demand.of(population, block, self.senders))) is not None:
             return over
-        if self.demand.copies:
-            return _over(self.demand, self.demand.out_of_block(population, block, self.senders | self.blocks))
-        if self.demand.limits["axons_out"] is None and self.demand.limits["destinations"] is None:
+        if not self.demand.limits_sending:
             return None
-        return _over(self.demand, self.demand.out_of_block(population, block, self.blocks))
+        return _over(self.demand, self.demand.out_of_block(population, block, self.senders | self.blocks))
 
     def _padded_slabs(self, population: Population, shape: Image) -> list[Block] | None:
         """Slabs of all channels and rows and as many columns, a power of two, as fit; None where not even one does."""
@@ -153,19 +151,13 @@ class _Cutter:
         return Diagnostic("does-not-fit", message, self.spans.get(population.layer), help=help)
 
     def too_many_axons(self, population: Population, over: Over) -> Diagnostic:
-        """No cut was found in which every core has axons enough for those of all its sources' cores."""
+        """No cut was found in which every core has enough for all the cores that it hears and sends to."""
         resource, used, allowed = over
         message = (
-            f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: its sources are cut over so "
-            f"many cores that it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
+            f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: the layers that it hears and "
+            f"sends to are cut over so many cores that it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
         )
-        help = "the layers that it hears must use fewer cores"
-        if self.demand.copies:
-            message = (
-                f"the layer '{population.layer}' does not fit on {self.demand.chip.title}: however it and the layers "
-                f"on its loop are cut, it takes {used:,} {WORDS[resource]}, and a core has {allowed:,}"
-            )
-            help = "the layers on the loop must take fewer cores, or fewer types of axons"
+        help = "they must use fewer cores"
         return Diagnostic("does-not-fit", message, self.spans.get(population.layer), help=help)
 
     def full(self, blocks: Blocks, cores: int, chips: int) -> Diagnostic:
@@ -197,11 +189,11 @@ class _Cutter:
 
 
 def _overfull(demand: Demand, populations: Mapping[str, Population], blocks: Blocks) -> tuple[Population, Over] | None:
-    """A block that exceeds a limit once it is known how its sources are cut."""
+    """A block that exceeds a limit once it is known how all others are cut."""
     for name, pieces in blocks.items():
-        for piece in pieces if demand.limits["axons_in"] is not None or demand.copies else ():
+        for piece in pieces if demand.limits["axons_in"] is not None or demand.limits_sending else ():
             used = demand.of(populations[name], piece, blocks)
-            if demand.copies:
+            if demand.limits_sending:
                 used |= demand.out_of_block(populations[name], piece, blocks)
             if (over := _over(demand, used)) is not None:
                 return populations[name], over
