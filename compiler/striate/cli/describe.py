@@ -14,7 +14,7 @@ EXAMPLES = {
     "compile": "Example: striate compile examples/digits/lenet5.striate --on 'loihi2(coding=graded)' -o lenet5.zip",
     "run": "Example: striate run lenet5.zip --data examples/digits/digits_test.npz -o logits.npz",
     "profile": "Example: striate profile examples/digits/lenet5.striate --on 'gpu(precision=i8)' --csv layers.csv",
-    "compare": "Example: striate compare examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=128)' --on gpu",
+    "compare": "Example: striate compare examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=64)' --on gpu",
     "events": "Example: striate events recording.raw --sensor 346x260 --dt 1ms -o frames.npz",
     "trace": "Example: striate trace examples/digits/lenet5.striate --on 'loihi1(coding=rate, steps=64)' -o rate.npz",
     "diff": "Example: striate diff examples/digits/lenet5.striate --on 'interpreter(graph=quantized)' --on loihi2",
